@@ -1,0 +1,96 @@
+"""Faults on demand: what a test asks the account to refuse, fail or stall, each so many times."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+JobKind = Literal["labeling", "training", "processing", "compilation", "build"]
+JobFate = Literal["fail", "stall"]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The error that an API call gets instead of its answer."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class JobFault:
+    """What becomes of a job: `fail` ends it with the reason, `stall` keeps it running until it is stopped."""
+
+    fate: JobFate
+    reason: str
+
+
+@dataclass
+class _Planned:
+    what: Refusal | JobFault
+    match: Callable[[Mapping[str, Any]], bool]
+    times: int
+
+
+@dataclass
+class Faults:
+    """The faults planned for one account. Safe to use from any thread."""
+
+    _planned: dict[str, list[_Planned]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def refuse(
+        self,
+        operation: str,
+        code: str,
+        message: str,
+        *,
+        times: int = 1,
+        match: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+    ) -> None:
+        """Refuse the next `times` calls of `operation` ("sagemaker:CreateTrainingJob") whose parameters match."""
+        self._plan(operation, _Planned(Refusal(code, message), match, times))
+
+    def fail_job(
+        self,
+        kind: JobKind,
+        reason: str,
+        *,
+        times: int = 1,
+        match: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+    ) -> None:
+        """End the next `times` jobs of this kind whose create request matches as Failed, with this reason."""
+        self._plan(kind, _Planned(JobFault("fail", reason), match, times))
+
+    def stall_job(
+        self, kind: JobKind, *, times: int = 1, match: Callable[[Mapping[str, Any]], bool] = lambda _: True
+    ) -> None:
+        """Let the next `times` jobs of this kind run until somebody stops them."""
+        self._plan(kind, _Planned(JobFault("stall", ""), match, times))
+
+    def take_refusal(self, operation: str, parameters: Mapping[str, Any]) -> Refusal | None:
+        """The refusal planned for this call, used up by asking; None lets the call through."""
+        what = self._take(operation, parameters)
+        return what if isinstance(what, Refusal) else None
+
+    def take_job(self, kind: JobKind, request: Mapping[str, Any]) -> JobFault | None:
+        """The fate planned for this job, used up by asking; None lets the job run."""
+        what = self._take(kind, request)
+        return what if isinstance(what, JobFault) else None
+
+    def clear(self) -> None:
+        """Forget every planned fault."""
+        with self._lock:
+            self._planned.clear()
+
+    def _plan(self, name: str, planned: _Planned) -> None:
+        with self._lock:
+            self._planned.setdefault(name, []).append(planned)
+
+    def _take(self, name: str, parameters: Mapping[str, Any]) -> Refusal | JobFault | None:
+        with self._lock:
+            for planned in self._planned.get(name, []):
+                if planned.times > 0 and planned.match(parameters):
+                    planned.times -= 1
+                    return planned.what
+        return None
