@@ -1,0 +1,1 @@
+"""AWS services that moto lacks or only stubs, in moto's own shape: models, responses, urls."""
