@@ -1,0 +1,83 @@
+"""Empties what stores: the registry group, the container repository, the buckets."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from console.clients import Clients
+from console.errors import Failure
+from console.project import Project
+
+# Most that one call takes: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+_OBJECTS_PER_CALL: Final = 1000
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html
+_IMAGES_PER_CALL: Final = 100
+
+
+def delete_model_packages(clients: Clients, project: Project) -> Iterator[str]:
+    """Delete every package of the registry group: CloudFormation does not delete a group that has some."""
+    if not (group := project.optional("storage", "ModelPackageGroup")):
+        return
+    sagemaker = clients("sagemaker")
+    pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+    for package in [package for page in pages for package in page["ModelPackageSummaryList"]]:
+        sagemaker.delete_model_package(ModelPackageName=package["ModelPackageArn"])
+        yield f"deleted model package {package['ModelPackageArn'].split('/', 1)[1]}"
+
+
+def delete_images(clients: Clients, project: Project) -> Iterator[str]:
+    """Delete every image of the repository, tagged or not."""
+    if not (repository := project.optional("jobs", "Repository")):
+        return
+    ecr = clients("ecr")
+    pages = ecr.get_paginator("list_images").paginate(repositoryName=repository)
+    digests = sorted({image["imageDigest"] for page in pages for image in page["imageIds"] if "imageDigest" in image})
+    for batch in _batches([{"imageDigest": digest} for digest in digests], _IMAGES_PER_CALL):
+        answer = ecr.batch_delete_image(repositoryName=repository, imageIds=batch)
+        if failures := answer.get("failures"):
+            raise Failure(f"{repository} keeps {len(failures)} images: {failures[0].get('failureReason')}")
+    if digests:
+        yield f"deleted {len(digests)} images of {repository}"
+
+
+def empty_buckets(clients: Clients, project: Project) -> Iterator[str]:
+    """Delete every object, every older version and every unfinished upload of both buckets."""
+    s3 = clients("s3")
+    for output in ("DataBucket", "ArtifactBucket"):
+        if not (bucket := project.optional("storage", output)):
+            continue
+        try:
+            count = _delete_versions(s3, bucket)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucket":
+                raise
+            continue
+        for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+            for upload in page.get("Uploads", []):
+                s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+                count += 1
+        if count:
+            yield f"deleted {count} objects of {bucket}"
+
+
+def _delete_versions(s3: Any, bucket: str) -> int:
+    """Delete all versions and delete markers; an unversioned bucket lists its objects as versions too."""
+    count = 0
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        for batch in _batches([_identity(version) for version in found], _OBJECTS_PER_CALL):
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
+            if errors := answer.get("Errors"):
+                first = errors[0]
+                raise Failure(f"{bucket} keeps {len(errors)} objects: {first.get('Key')}: {first.get('Message')}")
+            count += len(batch)
+    return count
+
+
+def _identity(version: Mapping[str, Any]) -> dict[str, str]:
+    return {"Key": version["Key"], "VersionId": version["VersionId"]}
+
+
+def _batches(items: Sequence[dict[str, str]], size: int) -> Iterator[Sequence[dict[str, str]]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

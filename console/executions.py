@@ -1,0 +1,178 @@
+"""Starts a round of the loop and follows it: nested executions, the states they are in, the jobs they wait for."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from console.clients import Clients
+from console.errors import Refusal
+from console.jobs import Job, describe_job, job_arns
+from console.project import Project
+from reefloop.contracts import ROUND
+
+_ROUND: Final = re.compile(r"[A-Za-z0-9](-?[A-Za-z0-9]){0,39}")
+RUNNING: Final = "RUNNING"
+SUCCEEDED: Final = "SUCCEEDED"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution as it is now. `states` are those it is in, with how often at once (a Map is in many)."""
+
+    arn: str
+    stage: str
+    status: str
+    started: datetime
+    stopped: datetime | None
+    states: Mapping[str, int]
+    output: Mapping[str, Any]
+    error: str = ""
+    cause: str = ""
+    jobs: tuple[Job, ...] = ()
+    children: tuple["Execution", ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.arn.rsplit(":", 1)[1]
+
+    def walk(self) -> Iterator["Execution"]:
+        """This execution and every one below it, parents first."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def check_round(round_: str) -> str:
+    """The round's name, if it can be part of keys, of execution names and of job names.
+
+    Raises:
+        Refusal: it cannot.
+    """
+    if not _ROUND.fullmatch(round_):
+        raise Refusal(f"round {round_!r} is not a name: use up to 40 letters and digits, with single hyphens between them")
+    return round_
+
+
+def execution_arn(machine_arn: str, round_: str) -> str:
+    """The ARN of a round's execution: its name depends on the round alone, so that no round starts twice."""
+    return f"{machine_arn.replace(':stateMachine:', ':execution:')}:round-{round_}"
+
+
+def start_round(clients: Clients, project: Project, round_: str) -> str:
+    """Start the loop for a round and return the execution's ARN. A round that runs already is left running.
+
+    Raises:
+        Refusal: the round has run to its end before.
+    """
+    machine = project.loop_machine
+    try:
+        answer = clients("stepfunctions").start_execution(
+            stateMachineArn=machine, name=f"round-{check_round(round_)}", input=json.dumps({ROUND: round_})
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+            raise
+        arn = execution_arn(machine, round_)
+        raise Refusal(
+            f"round {round_} has run already: choose another name, or take up a failed one where it stopped with "
+            f"`aws stepfunctions redrive-execution --execution-arn {arn}`"
+        ) from error
+    return str(answer["executionArn"])
+
+
+@dataclass
+class Follower:
+    """Reads a tree of executions again and again; what has ended is read once."""
+
+    clients: Clients
+    project: Project
+    _ended: dict[str, Execution] = field(default_factory=dict)
+    _ended_jobs: dict[str, Job] = field(default_factory=dict)
+
+    def read(self, arn: str) -> Execution:
+        """The execution and everything below it, now."""
+        if arn in self._ended:
+            return self._ended[arn]
+        sfn = self.clients("stepfunctions")
+        # Described before its history is read: an execution that ended in between is read once more.
+        described = sfn.describe_execution(executionArn=arn)
+        pages = sfn.get_paginator("get_execution_history").paginate(executionArn=arn)
+        events = [event for page in pages for event in page["events"]]
+        submitted = [json.loads(text) for text in map(_task_output, events) if text]
+        execution = Execution(
+            arn=arn,
+            stage=self._stage(described["stateMachineArn"]),
+            status=described["status"],
+            started=described["startDate"],
+            stopped=described.get("stopDate"),
+            states=_current_states(events) if described["status"] == RUNNING else {},
+            output=json.loads(described.get("output") or "{}"),
+            error=described.get("error", ""),
+            cause=described.get("cause", ""),
+            # A task that was submitted and then succeeded named its job twice.
+            jobs=tuple(self._job(*job) for job in dict.fromkeys(job for answer in submitted for job in job_arns(answer))),
+            children=tuple(map(self.read, dict.fromkeys(_nested(submitted)))),
+        )
+        if execution.status != RUNNING:
+            self._ended[arn] = execution
+        return execution
+
+    def _job(self, kind: str, arn: str) -> Job:
+        if arn not in self._ended_jobs:
+            job = describe_job(self.clients, kind, arn)
+            if not job.ended:
+                return job
+            self._ended_jobs[arn] = job
+        return self._ended_jobs[arn]
+
+    def _stage(self, machine_arn: str) -> str:
+        return next((stage for stage, arn in self.project.machines.items() if arn == machine_arn), "other")
+
+
+def reasons(execution: Execution) -> list[str]:
+    """Why an execution did not succeed, from the innermost cause outwards, a sentence each."""
+    found = [reason for child in execution.children for reason in reasons(child)]
+    found += [
+        f"{job.kind} job {job.name} {job.status.lower()}: {job.reason or 'no reason given'} (log: {job.log})"
+        for job in execution.jobs
+        if job.failed
+    ]
+    if execution.status not in (RUNNING, SUCCEEDED) and not found:
+        found.append(f"{execution.stage} {execution.status.lower()}: {execution.error} {_sentence(execution.cause)}")
+    return found
+
+
+def _sentence(cause: str) -> str:
+    """The human part of a cause: functions and jobs put JSON there."""
+    try:
+        document = json.loads(cause)
+    except ValueError:
+        return cause
+    if not isinstance(document, dict):
+        return cause
+    keys = ("errorMessage", "FailureReason", "ExitMessage", "Cause")
+    return next((_sentence(str(document[key])) for key in keys if document.get(key)), cause)
+
+
+def _task_output(event: Mapping[str, Any]) -> str:
+    """What a service answered when a task was handed to it: `.sync` tasks are submitted, the others succeed."""
+    details = event.get("taskSubmittedEventDetails") or event.get("taskSucceededEventDetails") or {}
+    return str(details.get("output", ""))
+
+
+def _nested(answers: list[Any]) -> Iterator[str]:
+    for answer in answers:
+        if isinstance(answer, dict) and "ExecutionArn" in answer:
+            yield answer["ExecutionArn"]
+
+
+def _current_states(events: list[Mapping[str, Any]]) -> dict[str, int]:
+    entered = Counter(event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event)
+    exited = Counter(event["stateExitedEventDetails"]["name"] for event in events if "stateExitedEventDetails" in event)
+    return dict(entered - exited)

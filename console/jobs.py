@@ -1,0 +1,103 @@
+"""The jobs that executions wait for, each kind read the same way."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from console.clients import Clients
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as it is now. `detail` is how far it has come; `log` is where it writes."""
+
+    kind: str
+    name: str
+    status: str
+    reason: str
+    detail: str
+    log: str
+
+    @property
+    def ended(self) -> bool:
+        return self.status.lower() in {"completed", "failed", "stopped", "succeeded", "fault", "timed_out"}
+
+    @property
+    def failed(self) -> bool:
+        return self.ended and self.status.lower() not in {"completed", "succeeded"}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How SageMaker names one kind of job: fields of Create*'s answer and of Describe*'s."""
+
+    kind: str
+    capital: str
+    detail: Callable[[Mapping[str, Any]], str]
+
+    @property
+    def operation(self) -> str:
+        return f"describe_{self.kind}_job"
+
+
+def _training_detail(job: Mapping[str, Any]) -> str:
+    metrics = {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])}
+    return ", ".join(f"{name} {value:g}" for name, value in metrics.items()) or job.get("SecondaryStatus", "")
+
+
+def _labeling_detail(job: Mapping[str, Any]) -> str:
+    counters = job.get("LabelCounters", {})
+    total = counters.get("TotalLabeled", 0) + counters.get("Unlabeled", 0)
+    return f"{counters.get('TotalLabeled', 0)} of {total} labeled"
+
+
+_KINDS: Final = {
+    f"{kind.capital}JobArn": kind
+    for kind in (
+        _Kind("labeling", "Labeling", _labeling_detail),
+        _Kind("processing", "Processing", lambda job: ""),
+        _Kind("training", "Training", _training_detail),
+        _Kind("compilation", "Compilation", lambda job: job["InputConfig"].get("Framework", "")),
+    )
+}
+
+
+def job_arns(answer: Any) -> Iterator[tuple[str, str]]:
+    """The jobs that a service's answer to a task names: (field of the answer, ARN or id)."""
+    if not isinstance(answer, dict):
+        return
+    yield from ((key, answer[key]) for key in _KINDS if isinstance(answer.get(key), str))
+    if isinstance(answer.get("Build"), dict):
+        yield "Build", answer["Build"]["Id"]
+
+
+def describe_job(clients: Clients, key: str, arn: str) -> Job:
+    """Read one job that `job_arns` found."""
+    if key == "Build":
+        return _describe_build(clients, arn)
+    kind, name = _KINDS[key], arn.rsplit("/", 1)[1]
+    job = getattr(clients("sagemaker"), kind.operation)(**{f"{kind.capital}JobName": name})
+    return Job(
+        kind=kind.kind,
+        name=name,
+        status=job[f"{kind.capital}JobStatus"],
+        reason=job.get("FailureReason") or job.get("ExitMessage") or "",
+        detail=kind.detail(job),
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
+        log=f"CloudWatch /aws/sagemaker/{kind.capital}Jobs, streams {name}/",
+    )
+
+
+def _describe_build(clients: Clients, build_id: str) -> Job:
+    (build,) = clients("codebuild").batch_get_builds(ids=[build_id])["builds"]
+    logs = build.get("logs", {})
+    failed = [phase for phase in build.get("phases", []) if phase.get("phaseStatus") == "FAILED"]
+    reason = "; ".join(context.get("message", "") for phase in failed for context in phase.get("contexts", []))
+    return Job(
+        kind="build",
+        name=build_id,
+        status=build["buildStatus"],
+        reason=reason,
+        detail=build.get("currentPhase", ""),
+        log=f"CloudWatch {logs.get('groupName', '')} {logs.get('streamName', '')}".strip(),
+    )

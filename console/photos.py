@@ -1,0 +1,124 @@
+"""Reads folders of photographs: what is an image, what is not and why, and which class each belongs to."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from console.errors import Refusal
+
+SUFFIXES: Final[Mapping[str, str]] = {"JPEG": ".jpg", "PNG": ".png"}
+"""What Ground Truth shows to people, by Pillow's format name:
+https://docs.aws.amazon.com/sagemaker/latest/dg/sms-supported-data-formats.html"""
+
+LARGEST_BYTES: Final = 40 * 1024**2
+"""https://docs.aws.amazon.com/sagemaker/latest/dg/input-data-limits.html"""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One readable image. `digest` is the SHA-256 of its bytes; `label` is "" where nobody said what it shows."""
+
+    path: Path
+    digest: str
+    suffix: str
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """A file name that depends on the content alone and gives nothing away about the class."""
+        return f"{self.digest[:16]}{self.suffix}"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Photos:
+    """What a folder held. `photos` are sorted by content and hold each content once."""
+
+    photos: tuple[Photo, ...]
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(sorted({photo.label for photo in self.photos}))
+
+    def of(self, label: str) -> tuple[Photo, ...]:
+        return tuple(photo for photo in self.photos if photo.label == label)
+
+
+def class_folders(folder: Path) -> tuple[Path, ...]:
+    """The class subfolders of a folder, sorted by name.
+
+    Raises:
+        Refusal: the folder is missing, is not a folder, or has fewer than two class subfolders.
+    """
+    if not folder.is_dir():
+        raise Refusal(f"{folder} is not a folder: name a folder that has one subfolder of photographs per class")
+    found = tuple(sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
+    if not found:
+        raise Refusal(f"{folder} has no class subfolders: put the photographs of each class into a subfolder of its own")
+    if len(found) == 1:
+        raise Refusal(f"{folder} has one class only, {found[0].name!r}: telling classes apart needs at least two")
+    for path in found:
+        if len(path.name) > 256:
+            raise Refusal(f"class {path.name[:40]!r}… has {len(path.name)} characters; a label may have 256")
+    return found
+
+
+def files_in(folder: Path) -> tuple[Path, ...]:
+    """Every file below a folder, hidden ones and those in hidden folders left out, sorted by path."""
+    found = []
+    for where, folders, names in os.walk(folder, followlinks=False):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(where, name) for name in names if not name.startswith(".")]
+    return tuple(sorted(found))
+
+
+def read_photo(path: Path, label: str = "") -> Photo | Skipped:
+    """Decode one file in full: a photograph that cannot be decoded here cannot be trained on either."""
+    try:
+        if (size := path.stat().st_size) > LARGEST_BYTES:
+            return Skipped(path, f"has {size} bytes; {LARGEST_BYTES} are allowed")
+        with Image.open(path) as image:
+            if image.format not in SUFFIXES:
+                return Skipped(path, f"is {image.format}; JPEG and PNG are allowed")
+            image.load()
+            suffix = SUFFIXES[image.format]
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return Skipped(path, f"cannot be read: {str(error).replace(str(path), path.name) or type(error).__name__}")
+    return Photo(path, hashlib.sha256(path.read_bytes()).hexdigest(), suffix, label)
+
+
+def read_photos(files: Iterable[tuple[Path, str]]) -> Photos:
+    """Decode files, each given with its label.
+
+    The same content is kept once; content that appears under two labels says nothing and is skipped.
+    """
+    # Pillow lets go of the interpreter while it decodes, so threads do help.
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        results = list(pool.map(lambda file: read_photo(*file), files))
+    skipped = [result for result in results if isinstance(result, Skipped)]
+    by_digest: dict[str, list[Photo]] = {}
+    for result in results:
+        if isinstance(result, Photo):
+            by_digest.setdefault(result.digest, []).append(result)
+    photos = []
+    for digest in sorted(by_digest):
+        first, *others = by_digest[digest]
+        labels = sorted({photo.label for photo in by_digest[digest]})
+        if len(labels) > 1:
+            skipped += [Skipped(photo.path, f"lies in several classes: {', '.join(labels)}") for photo in (first, *others)]
+            continue
+        photos.append(first)
+        skipped += [Skipped(photo.path, f"has the same content as {first.path.name}") for photo in others]
+    return Photos(tuple(photos), tuple(skipped))

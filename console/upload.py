@@ -1,0 +1,100 @@
+"""Puts images, gold and imported manifests where the loop looks for them."""
+
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from console.clients import Clients
+from console.errors import Failure, Refusal
+from console.photos import Photo
+from reefloop.contracts import GOLD_MANIFEST, IMAGES, LABEL_ATTRIBUTE, LABEL_CATEGORIES, round_key
+
+UPLOADS: Final = f"{IMAGES}upload/"
+GOLD_IMAGES: Final = "gold/images/"
+_PARALLEL: Final = 8
+
+
+class DataBucket:
+    """The data bucket, as somebody who brings images sees it."""
+
+    def __init__(self, clients: Clients, bucket: str) -> None:
+        self._s3 = clients("s3")
+        self._bucket = bucket
+
+    def upload(self, photos: Iterable[Photo], *, prefix: str = UPLOADS) -> int:
+        """Put photographs under names made of their content; returns how many. Bringing one twice changes nothing."""
+
+        def put(photo: Photo) -> None:
+            self._s3.upload_file(str(photo.path), self._bucket, f"{prefix}{photo.name}")
+
+        with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
+            return len(list(pool.map(put, photos)))
+
+    def upload_gold(self, photos: Sequence[Photo], labels: Sequence[str]) -> None:
+        """Put objects whose label is known, and the categories that people choose from.
+
+        The order of `labels` becomes the order of the model's outputs, so it never changes afterwards.
+
+        Raises:
+            Refusal: the bucket has other categories already.
+        """
+        if (known := self.categories()) and known != list(labels):
+            raise Refusal(
+                f"the bucket's categories are {', '.join(known)}, these are {', '.join(labels)}: "
+                f"models and labels of earlier rounds depend on them, so bring gold of exactly the same classes"
+            )
+        self.upload(photos, prefix=GOLD_IMAGES)
+        lines = [self._gold_line(photo, labels) for photo in photos]
+        self._put(GOLD_MANIFEST, "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines))
+        self._put(LABEL_CATEGORIES, json.dumps(label_categories(labels), ensure_ascii=False, indent=1))
+
+    def categories(self) -> list[str]:
+        """The classes that people choose from, in order; empty when no gold was ever brought."""
+        try:
+            body = self._s3.get_object(Bucket=self._bucket, Key=LABEL_CATEGORIES)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+                return []
+            raise Failure(f"cannot read s3://{self._bucket}/{LABEL_CATEGORIES}: {error}") from error
+        return [label["label"] for label in json.loads(body)["labels"]]
+
+    def upload_manifest(self, round_: str, manifest: Path) -> int:
+        """Put an augmented manifest that another tool made where the round's import expects it; returns its lines."""
+        try:
+            lines = manifest.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Refusal(f"cannot read the manifest {manifest}: {error}") from error
+        if not any(line.strip() for line in lines):
+            raise Refusal(f"the manifest {manifest} is empty: an augmented manifest has one JSON object per line")
+        self._put(round_key(round_, "import.manifest"), "".join(f"{line}\n" for line in lines))
+        return len(lines)
+
+    def _gold_line(self, photo: Photo, labels: Sequence[str]) -> dict[str, Any]:
+        """One line of an augmented manifest, as Ground Truth writes it:
+        https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html"""
+        return {
+            "source-ref": f"s3://{self._bucket}/{GOLD_IMAGES}{photo.name}",
+            LABEL_ATTRIBUTE: labels.index(photo.label),
+            f"{LABEL_ATTRIBUTE}-metadata": {
+                "class-name": photo.label,
+                "confidence": 1.0,
+                "type": "groundtruth/image-classification",
+                "job-name": "gold",
+                "human-annotated": "yes",
+                "creation-date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f"),
+            },
+        }
+
+    def _put(self, key: str, text: str) -> None:
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=text.encode())
+
+
+def label_categories(labels: Sequence[str]) -> dict[str, Any]:
+    """Ground Truth's label category configuration:
+    https://docs.aws.amazon.com/sagemaker/latest/dg/sms-label-cat-config-attributes.html"""
+    return {"document-version": "2018-11-28", "labels": [{"label": label} for label in labels]}
