@@ -94,11 +94,11 @@ class EffectiveDeployment:
 class InstalledComponent:
     """A component as a core device reports it. Field names are ListInstalledComponents' own."""
 
-    componentName: str  # noqa: N815
-    componentVersion: str  # noqa: N815
-    lifecycleState: str  # noqa: N815
-    isRoot: bool  # noqa: N815
-    lifecycleStateDetails: str = ""  # noqa: N815
+    componentName: str
+    componentVersion: str
+    lifecycleState: str
+    isRoot: bool
+    lifecycleStateDetails: str = ""
 
 
 @dataclass

@@ -61,7 +61,10 @@ class Recipe:
     def platforms(self) -> list[dict[str, Any]]:
         """The platforms as DescribeComponent tells them."""
         return [
-            {"attributes": dict(manifest.get("Platform", {})), **({"name": manifest["Name"]} if "Name" in manifest else {})}
+            {
+                "attributes": dict(manifest.get("Platform", {})),
+                **({"name": manifest["Name"]} if "Name" in manifest else {}),
+            }
             for manifest in self.document["Manifests"]
         ]
 
