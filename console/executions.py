@@ -55,7 +55,7 @@ def check_round(round_: str) -> str:
         Refusal: it cannot.
     """
     if not _ROUND.fullmatch(round_):
-        raise Refusal(f"round {round_!r} is not a name: use up to 40 letters and digits, with single hyphens between them")
+        raise Refusal(f"round {round_!r} is not a name: up to 40 letters and digits, single hyphens between them")
     return round_
 
 
@@ -115,8 +115,7 @@ class Follower:
             output=json.loads(described.get("output") or "{}"),
             error=described.get("error", ""),
             cause=described.get("cause", ""),
-            # A task that was submitted and then succeeded named its job twice.
-            jobs=tuple(self._job(*job) for job in dict.fromkeys(job for answer in submitted for job in job_arns(answer))),
+            jobs=tuple(self._job(*job) for job in _jobs(submitted)),
             children=tuple(map(self.read, dict.fromkeys(_nested(submitted)))),
         )
         if execution.status != RUNNING:
@@ -172,7 +171,13 @@ def _nested(answers: list[Any]) -> Iterator[str]:
             yield answer["ExecutionArn"]
 
 
+def _jobs(answers: list[Any]) -> list[tuple[str, str]]:
+    """Each job once: a `.sync` task names its job when it is submitted and again when it succeeds."""
+    return list(dict.fromkeys(job for answer in answers for job in job_arns(answer)))
+
+
 def _current_states(events: list[Mapping[str, Any]]) -> dict[str, int]:
-    entered = Counter(event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event)
-    exited = Counter(event["stateExitedEventDetails"]["name"] for event in events if "stateExitedEventDetails" in event)
-    return dict(entered - exited)
+    def names(details: str) -> Counter[str]:
+        return Counter(event[details]["name"] for event in events if details in event)
+
+    return dict(names("stateEnteredEventDetails") - names("stateExitedEventDetails"))

@@ -55,7 +55,7 @@ _KINDS: Final = {
     f"{kind.capital}JobArn": kind
     for kind in (
         _Kind("labeling", "Labeling", _labeling_detail),
-        _Kind("processing", "Processing", lambda job: ""),
+        _Kind("processing", "Processing", lambda _: ""),
         _Kind("training", "Training", _training_detail),
         _Kind("compilation", "Compilation", lambda job: job["InputConfig"].get("Framework", "")),
     )

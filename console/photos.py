@@ -66,7 +66,7 @@ def class_folders(folder: Path) -> tuple[Path, ...]:
         raise Refusal(f"{folder} is not a folder: name a folder that has one subfolder of photographs per class")
     found = tuple(sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
     if not found:
-        raise Refusal(f"{folder} has no class subfolders: put the photographs of each class into a subfolder of its own")
+        raise Refusal(f"{folder} has no class subfolders: put each class's photographs into one of its own")
     if len(found) == 1:
         raise Refusal(f"{folder} has one class only, {found[0].name!r}: telling classes apart needs at least two")
     for path in found:
@@ -117,7 +117,8 @@ def read_photos(files: Iterable[tuple[Path, str]]) -> Photos:
         first, *others = by_digest[digest]
         labels = sorted({photo.label for photo in by_digest[digest]})
         if len(labels) > 1:
-            skipped += [Skipped(photo.path, f"lies in several classes: {', '.join(labels)}") for photo in (first, *others)]
+            reason = f"lies in several classes: {', '.join(labels)}"
+            skipped += [Skipped(photo.path, reason) for photo in by_digest[digest]]
             continue
         photos.append(first)
         skipped += [Skipped(photo.path, f"has the same content as {first.path.name}") for photo in others]

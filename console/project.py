@@ -50,6 +50,10 @@ class Project:
         """One output, or "" where the stack or the output is not there (a half-deployed project)."""
         return self.outputs.get(stack, {}).get(name, "")
 
+    def resources(self, clients: Clients, stack: str) -> Mapping[str, list[str]]:
+        """The resources of one deployed stack; empty where it is not deployed."""
+        return stack_resources(clients, stack) if stack in self.outputs else {}
+
     @property
     def data_bucket(self) -> str:
         return self.output("storage", "DataBucket")
@@ -72,6 +76,20 @@ class Project:
         """The project's thing groups: output name to name or ARN, as the stack gives it."""
         names = ("BaseGroup", "CanaryGroup", "FleetGroup")
         return {name: self.outputs["deployment"][name] for name in names if name in self.outputs.get("deployment", {})}
+
+
+def stack_resources(clients: Clients, stack: str) -> dict[str, list[str]]:
+    """What CloudFormation lists as a stack's resources: type to physical ids; empty where there is no such stack."""
+    found: dict[str, list[str]] = {}
+    try:
+        pages = clients("cloudformation").get_paginator("list_stack_resources").paginate(StackName=f"{PREFIX}{stack}")
+        for resource in (resource for page in pages for resource in page["StackResourceSummaries"]):
+            found.setdefault(resource["ResourceType"], []).append(resource.get("PhysicalResourceId", ""))
+    except ClientError as error:
+        # CloudFormation has no error code of its own for a stack that does not exist.
+        if "does not exist" not in error.response["Error"].get("Message", ""):
+            raise
+    return found
 
 
 def _short(stack: Mapping[str, Any]) -> str:

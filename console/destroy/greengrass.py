@@ -53,7 +53,7 @@ def remove_devices(clients: Clients, project: Project) -> Iterator[str]:
         yield f"deleted core device and thing {thing}"
 
 
-def remove_model_component(clients: Clients, project: Project) -> Iterator[str]:
+def remove_model_component(clients: Clients, _: Project) -> Iterator[str]:
     """Delete every version of the model component; the classifier's versions are CloudFormation's."""
     greengrass = clients("greengrassv2")
     components = [

@@ -63,7 +63,7 @@ def stop_executions(clients: Clients, project: Project) -> Iterator[str]:
     yield from _stop_all("execution", running, stop)
 
 
-def stop_jobs(clients: Clients, project: Project) -> Iterator[str]:
+def stop_jobs(clients: Clients, _: Project) -> Iterator[str]:
     """Stop every job that the loop started, of every kind."""
     sagemaker = clients("sagemaker")
     for kind in _JOB_KINDS:
@@ -76,12 +76,11 @@ def stop_jobs(clients: Clients, project: Project) -> Iterator[str]:
 
 def stop_builds(clients: Clients, project: Project) -> Iterator[str]:
     """Stop the builds of the job container."""
-    if not (name := project.optional("jobs", "ImageBuild")):
-        return
     codebuild = clients("codebuild")
+    projects = project.resources(clients, "jobs").get("AWS::CodeBuild::Project", [])
 
     def running() -> list[str]:
-        ids = codebuild.list_builds_for_project(projectName=name)["ids"]
+        ids = [build for name in projects for build in codebuild.list_builds_for_project(projectName=name)["ids"]]
         builds = codebuild.batch_get_builds(ids=ids[:100])["builds"] if ids else []
         return [build["id"] for build in builds if build["buildStatus"] == "IN_PROGRESS"]
 
@@ -103,5 +102,5 @@ def _stop_all(what: str, running: Callable[[], list[str]], stop: Callable[[str],
                 asked.add(name)
                 yield f"stopped {what} {name}"
         if time.monotonic() > deadline:
-            raise Failure(f"{what} {names[0]} still runs {PATIENCE_SECONDS} s after it was told to stop: try again later")
+            raise Failure(f"{what} {names[0]} still runs {PATIENCE_SECONDS} s after it was told to stop")
         time.sleep(_PAUSE_SECONDS)

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import boto3
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from console.clients import Clients
@@ -13,7 +14,7 @@ from settings import Settings
 BOOTSTRAP_VERSION: Final = 6
 
 
-def credentials(clients: Clients, settings: Settings) -> Finding:
+def credentials(clients: Clients, _: Settings) -> Finding:
     needed = "an identity that may deploy"
     try:
         identity = clients("sts").get_caller_identity()
@@ -22,11 +23,14 @@ def credentials(clients: Clients, settings: Settings) -> Finding:
     return ok(f"account {identity['Account']} as {identity['Arn'].rsplit(':', 1)[1]}", needed)
 
 
-def region(clients: Clients, settings: Settings) -> Finding:
-    found, needed = clients("sts").meta.region_name, settings.region
+def region(_: Clients, settings: Settings) -> Finding:
+    """The stacks name their region themselves; the other commands go where the environment leads."""
+    found, needed = boto3.Session().region_name, settings.region
     if found == needed:
         return ok(found, needed)
-    return blocks(found, needed, f"export AWS_REGION={needed}, or set stages.{settings.stage}.region in cdk.json")
+    return blocks(
+        found or "none set", needed, f"export AWS_REGION={needed}, or set stages.{settings.stage}.region in cdk.json"
+    )
 
 
 def bootstrap(clients: Clients, settings: Settings) -> Finding:

@@ -42,7 +42,7 @@ def processing_instance(clients: Clients, settings: Settings) -> Finding:
     return _at_least_one(clients, "sagemaker", name, settings.jobs.instance_type)
 
 
-def concurrent_builds(clients: Clients, settings: Settings) -> Finding:
+def concurrent_builds(clients: Clients, _: Settings) -> Finding:
     return _at_least_one(clients, "codebuild", BUILD_QUOTA, "Linux/Medium")
 
 

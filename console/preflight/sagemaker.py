@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 
 from console.clients import Clients
 from console.preflight.check import Finding, blocks, ok, unknown
-from console.project import PREFIX
+from console.project import PREFIX, stack_resources
 from settings import Settings
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/sms.html
@@ -25,7 +25,7 @@ def workforce(clients: Clients, settings: Settings) -> Finding:
         if wanted.name in found:
             return ok(shown, wanted.name)
         return blocks(shown, wanted.name, "correct labeling.workforce.name, or leave labeling.workforce out")
-    if not found or _owns(clients, "labeling", "AWS::SageMaker::Workforce"):
+    if not found or "AWS::SageMaker::Workforce" in stack_resources(clients, "labeling"):
         return ok(shown, "none, or this project's own")
     return blocks(shown, "none", f"use it: set labeling.workforce in stages.{settings.stage} of cdk.json")
 
@@ -45,7 +45,7 @@ def ground_truth(clients: Clients, settings: Settings) -> Finding:
     )
 
 
-def model_registry(clients: Clients, settings: Settings) -> Finding:
+def model_registry(clients: Clients, _: Settings) -> Finding:
     needed = f"no group {REGISTRY_GROUP!r}, or this project's own"
     try:
         clients("sagemaker").describe_model_package_group(ModelPackageGroupName=REGISTRY_GROUP)
@@ -54,23 +54,10 @@ def model_registry(clients: Clients, settings: Settings) -> Finding:
         if "does not exist" not in error.response["Error"].get("Message", ""):
             raise
         return ok("free", needed)
-    if _owns(clients, "storage", "AWS::SageMaker::ModelPackageGroup"):
+    if "AWS::SageMaker::ModelPackageGroup" in stack_resources(clients, "storage"):
         return ok("this project's own", needed)
     return blocks(
         f"a group {REGISTRY_GROUP!r} that no {PREFIX}storage stack owns",
         needed,
         "an earlier stack retained it: import it with `cdk import`, or delete it if its models are not needed",
     )
-
-
-def _owns(clients: Clients, stack: str, resource_type: str) -> bool:
-    """Whether one of the project's stacks has a resource of this type."""
-    try:
-        pages = clients("cloudformation").get_paginator("list_stack_resources").paginate(StackName=f"{PREFIX}{stack}")
-        return any(
-            resource["ResourceType"] == resource_type for page in pages for resource in page["StackResourceSummaries"]
-        )
-    except ClientError as error:
-        if "does not exist" not in error.response["Error"].get("Message", ""):
-            raise
-        return False

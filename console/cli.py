@@ -1,0 +1,103 @@
+"""The command line: one word, a few options, one sentence when something is wrong."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+
+from console.errors import Failure, Refusal
+
+INTERRUPTED: Final = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage text in front of it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 it failed, 2 it was refused, 130 it was interrupted."""
+    options = _parser().parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Set by hand: a shell starts what runs in the background with interrupts switched off.
+        signal.signal(number, _interrupt)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Refusal as error:
+        return _say(error, 2)
+    except Failure as error:
+        return _say(error, 1)
+    except (NoCredentialsError, NoRegionError) as error:
+        return _say(Refusal(f"no way to an AWS account: {error}; set AWS_PROFILE and AWS_REGION"), 2)
+    except (ClientError, BotoCoreError) as error:
+        return _say(Failure(f"AWS refused: {error}"), 1)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """The first interrupt ends the command; those that follow must not end its cleaning up."""
+    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _say(error: Exception, code: int) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return code
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m console", description="reefloop from the command line")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, module: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        command.set_defaults(run=_command(module))
+        return command
+
+    demo = add("demo", "console.demo", "run the whole loop for two rounds in an AWS account on this machine")
+    demo.add_argument("--images", type=Path, metavar="FOLDER", help="class subfolders of photographs (JPEG or PNG)")
+    demo.add_argument("--keep", action="store_true", help="leave the account open until Ctrl-C")
+    demo.add_argument("--seed", type=_natural, default=1, metavar="N", help="what is drawn and how it is split")
+
+    preflight = add("preflight", "console.commands.preflight", "look whether an account can run a stage; read-only")
+    preflight.add_argument("--stage", metavar="NAME", help="a named stage of cdk.json (default: its `stage`)")
+
+    start = add("start", "console.commands.start", "bring images and start a round of the loop")
+    start.add_argument("--round", required=True, metavar="ROUND", dest="round_")
+    start.add_argument("--images", type=Path, metavar="FOLDER", help="new photographs, in any subfolders")
+    start.add_argument("--gold", type=Path, metavar="FOLDER", help="class subfolders of photographs with known labels")
+    start.add_argument("--manifest", type=Path, metavar="FILE", help="an augmented manifest, for provider import")
+
+    watch = add("watch", "console.commands.watch", "follow a round: executions, states, jobs, devices")
+    watch.add_argument("--round", metavar="ROUND", dest="round_", help="default: the round that was started last")
+
+    destroy = add("destroy", "console.commands.destroy", "remove what the loop made, so that `cdk destroy` works")
+    destroy.add_argument("--yes", action="store_true", help="do not ask")
+    destroy.add_argument("--force", action="store_true", help="even where the stage keeps its data")
+    return parser
+
+
+def _command(module: str) -> Callable[[argparse.Namespace], Any]:
+    """The `run` of a module that is imported only when it is called for."""
+
+    def run(options: argparse.Namespace) -> Any:
+        return import_module(module).run(options)
+
+    return run
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
+    return int(text)

@@ -1,0 +1,107 @@
+"""What a person sees while the loop runs: a live picture on a terminal, a line for each change anywhere else."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from console.devices import Device
+from console.executions import RUNNING, Execution
+
+_STYLES: Final = {
+    "SUCCEEDED": "green",
+    "Completed": "green",
+    "COMPLETED": "green",
+    "passed": "green",
+    "HEALTHY": "green",
+    "FAILED": "red",
+    "Failed": "red",
+    "failed": "red",
+    "TIMED_OUT": "red",
+    "ABORTED": "red",
+    "UNHEALTHY": "red",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the picture: what it is about, its status, and how far it has come."""
+
+    what: str
+    status: str
+    detail: str
+
+    @property
+    def line(self) -> str:
+        return "  ".join(part for part in (f"{self.what:<38}", f"{self.status:<10}", self.detail) if part).rstrip()
+
+
+def execution_rows(execution: Execution, depth: int = 0) -> Iterator[Row]:
+    """An execution, its jobs and what is below it."""
+    indent = "  " * depth
+    states = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in execution.states.items())
+    detail = states if execution.status == RUNNING else execution.error
+    yield Row(f"{indent}{execution.stage} {execution.name if depth == 0 else ''}".rstrip(), execution.status, detail)
+    for job in execution.jobs:
+        yield Row(f"{indent}  {job.kind} job …{job.name[-8:]}", job.status, job.reason if job.failed else job.detail)
+    for child in execution.children:
+        yield from execution_rows(child, depth + 1)
+
+
+def device_rows(devices: Iterable[Device]) -> Iterator[Row]:
+    for device in devices:
+        detail = (
+            f"model {device.model_version}, self-test {device.self_test}" if device.model_version else "no model yet"
+        )
+        yield Row(f"device {device.thing}", device.health, f"{detail}, {device.frames} frames")
+
+
+@dataclass
+class Screen:
+    """The terminal. Everything that is to stay goes through `say`; `show` draws what is so at the moment."""
+
+    terminal: Console = field(default_factory=lambda: Console(highlight=False))
+    _live: Live | None = None
+    _told: set[str] = field(default_factory=set)
+
+    def __enter__(self) -> Self:
+        if self.terminal.is_terminal:
+            self._live = Live(console=self.terminal, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def say(self, text: str, style: str = "") -> None:
+        self.terminal.print(escape(text), style=style, soft_wrap=True)
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Draw the rows in place of the earlier ones; without a terminal, print those that were not seen before."""
+        if self._live:
+            self._live.update(_picture(rows))
+            return
+        for row in rows:
+            if row.line not in self._told:
+                self._told.add(row.line)
+                self.terminal.print(escape(row.line), soft_wrap=True)
+
+    def clear(self) -> None:
+        """Take the picture away: what it showed is over."""
+        if self._live:
+            self._live.update("")
+
+
+def _picture(rows: Sequence[Row]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for row in rows:
+        style = _STYLES.get(row.status, "yellow")
+        table.add_row(escape(row.what), f"[{style}]{escape(row.status)}[/]", escape(row.detail))
+    return table
