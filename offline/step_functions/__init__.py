@@ -1,0 +1,73 @@
+"""Step Functions: moto's interpreter of the Amazon States Language, completed.
+
+State machines execute, whoever makes them; tasks call this account with the execution role's credentials.
+"""
+
+import importlib
+import logging
+import pkgutil
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import moto.stepfunctions
+from moto.stepfunctions import models, parser, responses, urls
+from moto.stepfunctions.models import StateMachine
+from moto.stepfunctions.parser import models as parser_models
+
+from offline.state import ACCOUNT_ID, State
+from offline.step_functions import tasks
+from offline.step_functions.clients import Clients
+from offline.step_functions.executions import Execution, Responses, StateMachines
+
+
+def install(state: State) -> None:
+    """Let this account's state machines execute. Call it before the server starts."""
+    logging.getLogger(parser.__name__).setLevel(logging.CRITICAL)  # an execution's history says the same, shorter
+    backends = parser_models.stepfunctions_parser_backends
+    backends.backend = StateMachines
+    parser_models.Execution = Execution
+    for module in (moto.stepfunctions, models, responses):
+        module.stepfunctions_backends = backends
+    responses.get_backend = lambda account, region: backends[account][region]
+    urls.url_paths = {"{0}/$": Responses.dispatch}
+    clients = Clients(state)
+
+    def client(*, service: str, state_credentials: Any, **_: Any) -> Any:
+        return clients.of(service, state_credentials.role_arn)
+
+    _replace_clients(client)
+    tasks.install(clients)
+    _offer_arn()
+
+    def stop_all() -> None:
+        for machine in backends[ACCOUNT_ID][state.region].state_machines:
+            for execution in machine.executions:
+                execution.stop(datetime.now(UTC), None, None)
+
+    state.closing.callback(stop_all)
+
+
+def _replace_clients(factory: Callable[..., Any]) -> None:
+    """Put the factory wherever the interpreter imported moto's own, which knows no role."""
+    for module in pkgutil.walk_packages(parser.__path__, f"{parser.__name__}."):
+        if ".state_task." in module.name or ".state_map." in module.name:
+            importlib.import_module(module.name)
+    for name, loaded in list(sys.modules.items()):
+        if name.startswith(parser.__name__) and hasattr(loaded, "boto_client_for"):
+            loaded.boto_client_for = factory
+
+
+def _offer_arn() -> None:
+    """Let templates ask a state machine for its Arn, which moto knows only as its Ref."""
+    known, get = StateMachine.has_cfn_attr, StateMachine.get_cfn_attribute
+    if getattr(get, "offers_arn", False):
+        return
+
+    def get_cfn_attribute(self: Any, name: str) -> Any:
+        return self.arn if name == "Arn" else get(self, name)
+
+    get_cfn_attribute.offers_arn = True  # type: ignore[attr-defined]
+    StateMachine.get_cfn_attribute = get_cfn_attribute
+    StateMachine.has_cfn_attr = classmethod(lambda _, name: name == "Arn" or known(name))
