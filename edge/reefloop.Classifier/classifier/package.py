@@ -1,0 +1,149 @@
+"""A model package on disk: what must be in it, and proof that it arrived whole.
+
+model.onnx labels.json model.json package.json golden/ compiled/ SHA256SUMS
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+SUMS = "SHA256SUMS"
+REQUIRED = ("model.onnx", "labels.json", "model.json", "package.json", "golden/golden.json")
+
+
+class Refused(Exception):
+    """A package that must not serve; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """An image whose logits are known."""
+
+    image: Path
+    logits: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Package:
+    """What a package says about its model. `shape` is (1, 3, height, width)."""
+
+    folder: Path
+    version: str
+    target: str
+    labels: tuple[str, ...]
+    input_name: str
+    shape: tuple[int, int, int, int]
+    output: str
+    temperature: float
+    uncertain_below: float
+    golden: tuple[Golden, ...]
+
+
+def fingerprint(folder: Path) -> str:
+    """What tells one package from another: the digest of its sums.
+
+    Raises:
+        Refused: there are no sums.
+    """
+    try:
+        return hashlib.sha256((folder / SUMS).read_bytes()).hexdigest()[:32]
+    except OSError as error:
+        raise Refused(f"{SUMS} cannot be read: {error}") from None
+
+
+def claimed_version(folder: Path) -> str:
+    """The model version that a package names, however broken the rest of it is."""
+    for name in ("model.json", "package.json"):
+        try:
+            return str(json.loads((folder / name).read_bytes())["model_version"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return "unknown"
+
+
+def verify(folder: Path) -> None:
+    """Check every file against SHA256SUMS.
+
+    Raises:
+        Refused: a file is missing, differs, or is not listed.
+    """
+    try:
+        lines = (folder / SUMS).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{SUMS} cannot be read: {error}") from None
+    sums = {}
+    for line in filter(None, lines):
+        digest, _, name = line.partition("  ")
+        if len(digest) != 64 or not name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise Refused(f"{SUMS} has the line {line!r}; expected a SHA-256, two blanks and a path inside the package")
+        sums[name] = digest
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {SUMS}
+    if missing := sorted((set(sums) | set(REQUIRED)) - present):
+        raise Refused(f"{missing[0]} is missing")
+    if unlisted := sorted(present - set(sums)):
+        raise Refused(f"{unlisted[0]} is not listed in {SUMS}")
+    for name, expected in sums.items():
+        with (folder / name).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
+            raise Refused(f"{name} has the SHA-256 {found}; {SUMS} says {expected}")
+
+
+def read(folder: Path) -> Package:
+    """What the package says about itself.
+
+    Raises:
+        Refused: a file says something that no model of this component can be.
+    """
+    model, labels, package = (_json(folder, name) for name in ("model.json", "labels.json", "package.json"))
+    try:
+        shape = tuple(model["input"]["shape"])
+        golden = tuple(
+            Golden(folder / "golden" / PurePosixPath(entry["image"]).name, tuple(map(float, entry["logits"])))
+            for entry in _json(folder, "golden/golden.json")
+        )
+        read_ = Package(
+            folder=folder,
+            version=str(model["model_version"]),
+            target=str(package["target"]),
+            labels=tuple(map(str, labels)),
+            input_name=str(model["input"]["name"]),
+            shape=shape,  # type: ignore[arg-type]  # checked below
+            output=str(model["output"]),
+            temperature=float(model["temperature"]),
+            uncertain_below=float(model["uncertain_below"]),
+            golden=golden,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Refused(f"model.json, labels.json, package.json or golden.json is malformed: {error!r}") from None
+    _check(read_, model)
+    return read_
+
+
+def _check(package: Package, model: Mapping[str, Any]) -> None:
+    shape = model["input"]["shape"]
+    if len(shape) != 4 or list(shape[:2]) != [1, 3] or not all(isinstance(side, int) and side > 0 for side in shape):
+        raise Refused(f"the input shape is {shape}; this component feeds [1, 3, height, width]")
+    if not package.labels or len(set(package.labels)) != len(package.labels):
+        raise Refused(f"labels.json must name at least one label, each once; it has {list(package.labels)}")
+    if not package.temperature > 0:
+        raise Refused(f"temperature is {package.temperature}; it must be above 0")
+    if not 0 <= package.uncertain_below <= 1:
+        raise Refused(f"uncertain_below is {package.uncertain_below}; it must be between 0 and 1")
+    if not package.golden:
+        raise Refused("golden.json names no image: nothing proves that the model works on this device")
+    for golden in package.golden:
+        if not golden.image.is_file():
+            raise Refused(f"golden image {golden.image.name} is missing")
+        if len(golden.logits) != len(package.labels):
+            raise Refused(f"{golden.image.name} has {len(golden.logits)} logits for {len(package.labels)} labels")
+
+
+def _json(folder: Path, name: str) -> Any:
+    try:
+        return json.loads((folder / name).read_bytes())
+    except (OSError, ValueError) as error:
+        raise Refused(f"{name} cannot be read: {error}") from None
