@@ -40,6 +40,14 @@ class Branch(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class OperationsSettings(Branch):
+    """What every stack needs in the same way."""
+
+    poll_seconds: Seconds = 60
+    """Pause between two looks at something that takes its time."""
+    log_retention_days: Literal[1, 7, 30, 90, 365] = 30
+
+
 class StorageSettings(Branch):
     retain: bool = True
     """Keep buckets, registry and their contents when the stacks are destroyed."""
@@ -53,9 +61,17 @@ class JobsSettings(Branch):
     max_runtime_seconds: Seconds = 4 * 3600
 
 
+class WorkforceSettings(Branch):
+    """A private workforce that the account has already; its workteams must use its own Cognito pool and client."""
+
+    name: str = Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")
+    user_pool_id: str = Field(pattern=r"^[\w-]+_[0-9a-zA-Z]+$")
+    client_id: str = Field(pattern=r"^[\w+]{1,128}$")
+
+
 class LabelingSettings(Branch):
     provider: Literal["ground-truth", "station", "import"] = "ground-truth"
-    workforce_name: str | None = Field(None, pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")
+    workforce: WorkforceSettings | None = None
     """An existing private workforce: an account has one per region. Without it the stack makes one."""
     workers_per_object: int = Field(3, ge=1, le=9)
     task_seconds: int = Field(300, ge=30, le=28_800)
@@ -140,8 +156,7 @@ class Settings(Branch):
     stage: Literal["laptop", "sandbox", "production"]
     region: Literal[*GROUND_TRUTH_ACCOUNTS] = "us-east-1"  # type: ignore[valid-type]
     task: Literal["classification", "detection"] = "classification"
-    poll_seconds: Seconds = 60
-    log_retention_days: Literal[1, 7, 30, 90, 365] = 30
+    operations: OperationsSettings = OperationsSettings()
     storage: StorageSettings = StorageSettings()
     jobs: JobsSettings = JobsSettings()
     labeling: LabelingSettings = LabelingSettings()

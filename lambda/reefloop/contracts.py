@@ -15,6 +15,8 @@ LABEL_ATTRIBUTE: Final = "species"
 # ---- Data bucket ----------------------------------------------------------------------------------------------------
 
 IMAGES: Final = "images/"
+ROUNDS: Final = "rounds/"
+DATASETS: Final = "datasets/"
 GOLD_MANIFEST: Final = "gold/gold.manifest"
 # Ground Truth's own label category configuration: the order of its labels is the order of the model's outputs.
 LABEL_CATEGORIES: Final = "gold/label-categories.json"
@@ -22,12 +24,12 @@ LABEL_CATEGORIES: Final = "gold/label-categories.json"
 
 def round_key(round_: str, name: str = "") -> str:
     """Key of one file of a labeling round, or the round's prefix."""
-    return f"rounds/{round_}/{name}"
+    return f"{ROUNDS}{round_}/{name}"
 
 
 def dataset_key(version: str, name: str = "") -> str:
     """Key of one file of a dataset version, or the version's prefix."""
-    return f"datasets/{version}/{name}"
+    return f"{DATASETS}{version}/{name}"
 
 
 def model_key(version: str, name: str = "") -> str:
@@ -94,6 +96,8 @@ STATE: Final = "state"
 DEADLINE: Final = "deadline"
 DEPLOYMENT_ID: Final = "deployment_id"
 PREVIOUS_VERSION: Final = "previous_version"
+PUBLISHED: Final = "published"
+ROLLED_BACK: Final = "rolled_back"
 JOB: Final = "job"
 JOBS: Final = "jobs"
 ERROR: Final = "error"

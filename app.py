@@ -1,0 +1,80 @@
+"""The CDK app: settings, then one stack per box of the picture, in the order the data flows."""
+
+import sys
+from pathlib import Path
+
+# The state machines and the functions that they run share their names: reefloop.contracts.
+sys.path.insert(0, str(Path(__file__).parent / "lambda"))
+
+from aws_cdk import App, Environment, Tags, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from settings import Settings, SettingsError
+from stacks.compilation import CompilationStack
+from stacks.constructs.wildcards import ExplainedWildcards
+from stacks.deployment import DeploymentStack
+from stacks.jobs import JobsStack
+from stacks.labeling import LabelingStack
+from stacks.loop import LoopStack
+from stacks.storage import StorageStack
+from stacks.training import TrainingStack
+
+
+def build(app: App, settings: Settings) -> None:
+    """Put the stacks of one deployment into the app."""
+    env, operations = Environment(region=settings.region), settings.operations
+    storage = StorageStack(app, "reefloop-storage", env=env, settings=settings.storage)
+    jobs = JobsStack(app, "reefloop-jobs", env=env, operations=operations)
+    labeling = LabelingStack(
+        app,
+        "reefloop-labeling",
+        env=env,
+        settings=settings.labeling,
+        jobs_settings=settings.jobs,
+        operations=operations,
+        storage=storage,
+        jobs=jobs,
+    )
+    training = TrainingStack(
+        app,
+        "reefloop-training",
+        env=env,
+        settings=settings.training,
+        operations=operations,
+        storage=storage,
+        jobs=jobs,
+    )
+    compilation = CompilationStack(
+        app, "reefloop-compilation", env=env, settings=settings.compilation, operations=operations, storage=storage
+    )
+    deployment = DeploymentStack(
+        app, "reefloop-deployment", env=env, settings=settings.deployment, operations=operations, storage=storage
+    )
+    LoopStack(
+        app,
+        "reefloop-loop",
+        env=env,
+        operations=operations,
+        labeling=labeling,
+        training=training,
+        compilation=compilation,
+        deployment=deployment,
+    )
+    Tags.of(app).add("project", "reefloop")
+    Tags.of(app).add("stage", settings.stage)
+    Validations.of(app).add_plugins(ExplainedWildcards(app), AwsSolutionsChecks(app))
+
+
+def main() -> None:
+    app = App(analytics_reporting=False)
+    context = {key: app.node.try_get_context(key) for key in ("stage", "stages")}
+    try:
+        settings = Settings.load(context=context)
+    except SettingsError as error:
+        sys.exit(str(error))
+    build(app, settings)
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

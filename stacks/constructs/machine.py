@@ -1,0 +1,71 @@
+from collections.abc import Sequence
+
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from settings import OperationsSettings
+from stacks.constructs.function import RETENTION
+from stacks.constructs.paths import path
+
+
+class Machine(sfn.StateMachine):
+    """A state machine that logs everything, traces, and may do what its tasks ask for and no more."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        definition: sfn.IChainable,
+        operations: OperationsSettings,
+        statements: Sequence[iam.PolicyStatement] = (),
+        timeout: Duration | None = None,
+    ) -> None:
+        """`statements` are what the service calls need that CDK has no task, and so no grant, for."""
+        stack = Stack.of(scope)
+        log_group = logs.LogGroup(
+            scope,
+            f"{construct_id}Logs",
+            # The prefix keeps the log delivery's resource policy under its size limit however many machines there
+            # are: https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+            log_group_name=f"/aws/vendedlogs/states/{stack.stack_name}",
+            retention=RETENTION[operations.log_retention_days],
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        super().__init__(
+            scope,
+            construct_id,
+            definition_body=sfn.DefinitionBody.from_chainable(definition),
+            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),
+            tracing_enabled=True,
+            # Labeling waits for people: the longest that Ground Truth lets a job live is 30 days.
+            timeout=timeout or Duration.days(31),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        for statement in statements:
+            self.add_to_role_policy(statement)
+        CfnOutput(scope, f"{construct_id}Arn", key="Machine", value=self.state_machine_arn)
+
+
+def run(
+    scope: Construct,
+    construct_id: str,
+    *,
+    machine: sfn.IStateMachine,
+    payload: dict[str, str],
+    result: str,
+) -> tasks.StepFunctionsStartExecution:
+    """A state that runs another machine to its end; its output lands at the key `result`."""
+    return tasks.StepFunctionsStartExecution(
+        scope,
+        construct_id,
+        state_machine=machine,
+        integration_pattern=sfn.IntegrationPattern.RUN_JOB,
+        input=sfn.TaskInput.from_object(payload),
+        associate_with_parent=True,
+        result_path=path(result),
+    )

@@ -1,0 +1,188 @@
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_iot as iot
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from reefloop import contracts as c
+from settings import DeploymentSettings, OperationsSettings
+from stacks.constructs.function import Function, FunctionTask
+from stacks.constructs.objects import grant_objects
+from stacks.constructs.paths import at, path
+from stacks.constructs.polling import Polling
+from stacks.constructs.task import task
+from stacks.storage import StorageStack
+
+
+class RolloutFunctions:
+    """The functions of the rollout, each with the Greengrass calls that it makes."""
+
+    def __init__(
+        self, stack: Stack, *, settings: DeploymentSettings, operations: OperationsSettings, storage: StorageStack
+    ) -> None:
+        self._stack, self._operations = stack, operations
+        self.publish = self._function("Publish", "publish", ARTIFACT_BUCKET=storage.artifact_bucket.bucket_name)
+        storage.grant_registry(self.publish)
+        # Greengrass takes the digests of the artifacts with the caller's permissions.
+        grant_objects(self.publish, storage.artifact_bucket, read=["models/*"])
+        self._allow(
+            self.publish,
+            ["CreateComponentVersion", "DescribeComponent", "GetComponent", "ListComponentVersions"],
+            "components",
+            f"{c.MODEL_COMPONENT}*",
+        )
+
+        deadline = {"CANARY_TIMEOUT_SECONDS": str(settings.canary_timeout_seconds)}
+        self.deploy = self._function(
+            "Deploy",
+            "deploy",
+            DEVICES_PER_MINUTE=str(settings.devices_per_minute),
+            ABORT_FAILED_PERCENT=str(settings.abort_failed_percent),
+            **deadline,
+        )
+        self.roll_back = self._function("RollBack", "roll_back", **deadline)
+        for function in (self.deploy, self.roll_back):
+            self._allow_deployments(function)
+
+        self.check = self._function("Check", "check", DATA_BUCKET=storage.data_bucket.bucket_name)
+        grant_objects(self.check, storage.data_bucket, read=["devices/*"])
+        self._allow(self.check, ["ListEffectiveDeployments"], "coreDevices", "*")
+        self.check.add_to_role_policy(
+            # Takes no resource: the thing group is a filter of the request.
+            iam.PolicyStatement(actions=["greengrass:ListCoreDevices"], resources=["*"])
+        )
+
+    def _function(self, name: str, handler: str, **environment: str) -> Function:
+        return Function(
+            self._stack,
+            f"{name}Function",
+            handler=f"deployment.{handler}",
+            environment=environment,
+            operations=self._operations,
+        )
+
+    def _allow(self, function: Function, actions: list[str], resource: str, name: str) -> None:
+        arn = self._stack.format_arn(
+            service="greengrass", resource=resource, resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
+        )
+        function.add_to_role_policy(
+            iam.PolicyStatement(actions=[f"greengrass:{action}" for action in actions], resources=[arn])
+        )
+
+    def _allow_deployments(self, function: Function) -> None:
+        """A deployment to a thing group is an IoT job, made with the caller's permissions.
+
+        https://docs.aws.amazon.com/greengrass/v2/developerguide/device-auth.html
+        """
+        self._allow(function, ["CreateDeployment", "GetDeployment", "ListDeployments"], "deployments", "*")
+        things = [
+            self._stack.format_arn(service="iot", resource=kind, resource_name=name)
+            for kind, name in (("thinggroup", "reefloop-*"), ("job", "*"))
+        ]
+        actions = ["CreateJob", "CancelJob", "DescribeJob", "UpdateJob", "DescribeThingGroup"]
+        function.add_to_role_policy(
+            iam.PolicyStatement(actions=[f"iot:{action}" for action in actions], resources=things)
+        )
+
+
+def rollout(
+    stack: Stack,
+    functions: RolloutFunctions,
+    *,
+    canary_group: iot.CfnThingGroup,
+    fleet_group: iot.CfnThingGroup,
+    operations: OperationsSettings,
+) -> sfn.IChainable:
+    """Publish the model as a component, deploy it to the canary group, watch it there, then the fleet or back."""
+
+    def deploy(name: str, group: iot.CfnThingGroup, result: str) -> FunctionTask:
+        event = {c.COMPONENT_VERSION: at(c.COMPONENT, c.COMPONENT_VERSION), c.GROUP_ARN: group.attr_arn}
+        return FunctionTask(stack, name, function=functions.deploy, event=event, result=result)
+
+    check = FunctionTask(
+        stack,
+        "CheckCanary",
+        function=functions.check,
+        event={
+            c.MODEL_VERSION: at(c.MODEL_VERSION),
+            c.GROUP_ARN: canary_group.attr_arn,
+            c.DEPLOYMENT_ID: at(c.CANARY, c.DEPLOYMENT_ID),
+            c.DEADLINE: at(c.CANARY, c.DEADLINE),
+        },
+        result=c.HEALTH,
+    )
+    canary = Polling(
+        stack,
+        "Canary",
+        describe=check,
+        status=(c.HEALTH, c.STATE),
+        succeeded=["passed"],
+        on_success=deploy("DeployFleet", fleet_group, c.FLEET).next(_rolled_out(stack)),
+        failed=["failed"],
+        on_failure=_roll_back(stack, functions, canary_group),
+        seconds=operations.poll_seconds,
+    )
+    published = Polling(
+        stack,
+        "Component",
+        describe=task(
+            stack,
+            "DescribeComponent",
+            integration="aws-sdk:greengrassv2:describeComponent",
+            request={"Arn.$": path(c.COMPONENT, c.COMPONENT_ARN)},
+            selector={"Status.$": "$.Status"},
+            result=c.PUBLISHED,
+        ),
+        status=(c.PUBLISHED, "Status", "ComponentState"),
+        succeeded=["DEPLOYABLE"],
+        on_success=deploy("DeployCanary", canary_group, c.CANARY).next(canary),
+        failed=["FAILED", "DEPRECATED"],
+        on_failure=sfn.Fail(
+            stack,
+            "ComponentFailed",
+            error="ComponentFailed",
+            cause_path=sfn.JsonPath.json_to_string(sfn.JsonPath.object_at(path(c.PUBLISHED, "Status"))),
+        ),
+        seconds=operations.poll_seconds,
+    )
+    return FunctionTask(
+        stack,
+        "Publish",
+        function=functions.publish,
+        event={c.MODEL_VERSION: at(c.MODEL_VERSION), c.PACKAGES: sfn.JsonPath.list_at(path(c.PACKAGES))},
+        result=c.COMPONENT,
+    ).next(published)
+
+
+def _rolled_out(stack: Stack) -> sfn.Pass:
+    return sfn.Pass(
+        stack,
+        "RolledOut",
+        parameters={
+            c.MODEL_VERSION: at(c.MODEL_VERSION),
+            c.COMPONENT_VERSION: at(c.COMPONENT, c.COMPONENT_VERSION),
+            c.CANARY: sfn.JsonPath.object_at(path(c.CANARY)),
+            c.FLEET: sfn.JsonPath.object_at(path(c.FLEET)),
+        },
+    )
+
+
+def _roll_back(stack: Stack, functions: RolloutFunctions, group: iot.CfnThingGroup) -> sfn.IChainable:
+    return FunctionTask(
+        stack,
+        "RollBack",
+        function=functions.roll_back,
+        event={c.GROUP_ARN: group.attr_arn, c.PREVIOUS_VERSION: at(c.CANARY, c.PREVIOUS_VERSION)},
+        result=c.ROLLED_BACK,
+    ).next(
+        sfn.Fail(
+            stack,
+            "CanaryFailed",
+            error="CanaryFailed",
+            cause_path=sfn.JsonPath.format(
+                "model {} did not pass on the canary devices, which go back to the model before it: {}",
+                at(c.MODEL_VERSION),
+                sfn.JsonPath.json_to_string(sfn.JsonPath.object_at(path(c.HEALTH, c.REASONS))),
+            ),
+        )
+    )

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+from aws_cdk import ArnFormat, CfnOutput, Environment, Stack
+from aws_cdk import aws_greengrassv2 as greengrass
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_iot as iot
+from constructs import Construct
+
+from reefloop import contracts as c
+from settings import DeploymentSettings, OperationsSettings
+from stacks.constructs.component import Component
+from stacks.constructs.device_access import DeviceAccess
+from stacks.constructs.machine import Machine
+from stacks.constructs.rollout import RolloutFunctions, rollout
+from stacks.storage import StorageStack
+
+CLASSIFIER = Path(__file__).parents[1] / "edge" / c.CLASSIFIER_COMPONENT
+
+
+class DeploymentStack(Stack):
+    """A model reaches the devices: a canary group first, the fleet when every canary passed its self-test.
+
+    Code and model travel apart. The classifier comes from here, on the base group that every device is in; the model
+    comes from the state machine, on the canary and fleet groups; Greengrass merges what a device's groups ask for.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        env: Environment,
+        settings: DeploymentSettings,
+        operations: OperationsSettings,
+        storage: StorageStack,
+    ) -> None:
+        super().__init__(scope, construct_id, env=env)
+        base, canary, fleet = (self._group(name) for name in ("base", "canary", "fleet"))
+        classifier = Component(
+            self,
+            "Classifier",
+            folder=CLASSIFIER,
+            configuration={
+                "bucket": storage.data_bucket.bucket_name,
+                "summary_seconds": str(settings.summary_seconds),
+                "review_frames_per_hour": str(settings.review_frames_per_hour),
+                "poll_seconds": str(operations.poll_seconds),
+            },
+        )
+        deployment = greengrass.CfnDeployment(
+            self,
+            "BaseDeployment",
+            target_arn=base.attr_arn,
+            deployment_name="reefloop-base",
+            components={
+                classifier.name: greengrass.CfnDeployment.ComponentDeploymentSpecificationProperty(
+                    component_version=classifier.version
+                )
+            },
+        )
+        deployment.node.add_dependency(classifier.resource)
+        DeviceAccess(
+            self,
+            "DeviceAccess",
+            data_bucket=storage.data_bucket,
+            artifact_bucket=storage.artifact_bucket,
+            code=classifier.asset,
+        )
+        functions = RolloutFunctions(self, settings=settings, operations=operations, storage=storage)
+        model = self.format_arn(
+            service="greengrass",
+            resource="components",
+            resource_name=f"{c.MODEL_COMPONENT}*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        self.machine = Machine(
+            self,
+            "Machine",
+            definition=rollout(self, functions, canary_group=canary, fleet_group=fleet, operations=operations),
+            statements=[iam.PolicyStatement(actions=["greengrass:DescribeComponent"], resources=[model])],
+            operations=operations,
+        )
+
+    def _group(self, name: str) -> iot.CfnThingGroup:
+        group = iot.CfnThingGroup(self, f"{name.title()}Group", thing_group_name=f"reefloop-{name}")
+        CfnOutput(self, f"{name.title()}GroupName", key=f"{name.title()}Group", value=group.ref)
+        return group
