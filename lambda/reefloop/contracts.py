@@ -46,7 +46,7 @@ def device_key(thing: str, name: str = "") -> str:
 
 
 def package_key(version: str, target: str) -> str:
-    """Key of the ZIP that a device of this target downloads. Never changes once written: Greengrass checks its digest."""
+    """Key of the ZIP that a target's devices download. Never changes once written: Greengrass checks its digest."""
     return model_key(version, f"packages/{target}.zip")
 
 
@@ -101,7 +101,6 @@ ROLLED_BACK: Final = "rolled_back"
 JOB: Final = "job"
 JOBS: Final = "jobs"
 ERROR: Final = "error"
-IMAGE: Final = "image"
 # The answers of the four stages, side by side in the loop's own state.
 LABELING: Final = "labeling"
 TRAINING: Final = "training"

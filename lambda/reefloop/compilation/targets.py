@@ -5,9 +5,10 @@ Sources: CreateCompilationJob's TargetDevice, TargetPlatform and CompilerOptions
 (https://docs.aws.amazon.com/sagemaker/latest/dg/neo-supported-devices-edge-devices.html).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Mapping
+from typing import Final
 
 
 @dataclass(frozen=True)

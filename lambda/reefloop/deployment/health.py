@@ -1,0 +1,61 @@
+"""Whether the devices of a group took a model well: what Greengrass says and what they say themselves."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from reefloop.contracts import DeviceReport, Health, HealthState
+
+_DONE: Final = frozenset({"SUCCEEDED", "COMPLETED"})
+_FAILED: Final = frozenset({"FAILED", "REJECTED", "TIMED_OUT", "CANCELED"})
+_REASONS: Final = 20  # a state machine's payload is bounded
+
+
+@dataclass(frozen=True)
+class Device:
+    """One core device: its part of the deployment (EffectiveDeployment's status, "" before it heard of it), and its
+    own last report. `report_is_older` says that the report was there before the deployment."""
+
+    thing: str
+    status: str
+    status_reason: str
+    report: DeviceReport | None
+    report_is_older: bool
+
+
+def judge(devices: Iterable[Device], *, model_version: str, deadline: datetime, now: datetime) -> Health:
+    """passed when every device did, failed when one did or time is up, else waiting; with a reason per device."""
+    verdicts = [_verdict(device, model_version) for device in devices]
+    failed = [reason for state, reason in verdicts if state == "failed"]
+    waiting = [reason for state, reason in verdicts if state == "waiting"]
+    if failed:
+        return Health(state="failed", reasons=_some(failed))
+    if not waiting:
+        reasons = [reason for _, reason in verdicts] or ["the group has no core devices: nothing was proven"]
+        return Health(state="passed", reasons=_some(reasons))
+    if now >= deadline:
+        overdue = [f"{reason} at the deadline {deadline.isoformat()}" for reason in waiting]
+        return Health(state="failed", reasons=_some(overdue))
+    return Health(state="waiting", reasons=_some(waiting))
+
+
+def _verdict(device: Device, model_version: str) -> tuple[HealthState, str]:
+    report, thing = device.report, device.thing
+    if device.status in _FAILED:
+        return "failed", f"{thing}: the deployment is {device.status} ({device.status_reason or 'no reason given'})"
+    if report is None or report["model_version"] != model_version:
+        serves = report["model_version"] if report else "no model yet"
+        return "waiting", f"{thing}: the deployment is {device.status or 'not there yet'}; it reports {serves}"
+    if report["self_test"] == "failed":
+        if device.report_is_older:
+            return "waiting", f"{thing}: its failed self-test is from before this deployment"
+        return "failed", f"{thing}: the self-test of {model_version} failed ({report.get('reason', 'no reason given')})"
+    if device.status not in _DONE:
+        return "waiting", f"{thing}: the self-test passed; the deployment is {device.status or 'not there yet'}"
+    return "passed", f"{thing}: the self-test of {model_version} passed"
+
+
+def _some(reasons: list[str]) -> list[str]:
+    more = len(reasons) - _REASONS
+    return [*reasons[:_REASONS], f"and {more} more"] if more > 0 else reasons

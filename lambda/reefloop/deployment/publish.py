@@ -1,0 +1,69 @@
+"""Publish: one version of the model component, for every kind of device."""
+
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from reefloop import clients, contracts, environment, registry
+from reefloop.contracts import Component, DeploymentInput
+from reefloop.deployment import recipe
+
+_FINGERPRINT = f"{contracts.PROJECT}:recipe"
+
+
+class ModelNotApproved(Exception):
+    """The model is not in the registry, or not approved there."""
+
+
+class ComponentChanged(Exception):
+    """The component version exists with another recipe; a version can never change."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    artifact_bucket: str
+    model_package_group: str
+
+
+def handler(event: DeploymentInput, _context: object) -> Component:
+    """Create version 1.<number of the model in the registry>.0 of the model component, or find it made already.
+
+    Raises:
+        ModelNotApproved, NothingToDeploy, RecipeTooLarge, ComponentChanged: the message says what to do.
+    """
+    env = environment.read(Environment)
+    model = registry.find(env.model_package_group, event["model_version"])
+    if model is None or not model.approved:
+        raise ModelNotApproved(
+            f"model {event['model_version']!r} is {'rejected' if model else 'not registered'} in "
+            f"{env.model_package_group}: train it, or approve its package there, then start the deployment again"
+        )
+    version = f"1.{model.number}.0"
+    content = recipe.render(
+        model_version=event["model_version"],
+        component_version=version,
+        packages=event["packages"],
+        bucket=env.artifact_bucket,
+    )
+    fingerprint = recipe.fingerprint(content)
+    try:
+        made = clients.greengrass().create_component_version(
+            inlineRecipe=recipe.encode(content), tags={_FINGERPRINT: fingerprint}
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConflictException":
+            raise
+        return _existing(model.arn, version, fingerprint)
+    return Component(component_arn=made["arn"], component_version=version)
+
+
+def _existing(neighbour_arn: str, version: str, fingerprint: str) -> Component:
+    # A conflict does not say the ARN; the model package is in the same partition, region and account.
+    partition, _, region, account = neighbour_arn.split(":")[1:5]
+    arn = f"arn:{partition}:greengrass:{region}:{account}:components:{contracts.MODEL_COMPONENT}:versions:{version}"
+    if clients.greengrass().describe_component(arn=arn).get("tags", {}).get(_FINGERPRINT) != fingerprint:
+        raise ComponentChanged(
+            f"{arn} exists with another recipe: train a new model version, which gets a new component version; "
+            "or delete this one if no deployment ever used it"
+        )
+    return Component(component_arn=arn, component_version=version)

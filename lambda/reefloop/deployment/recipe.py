@@ -1,0 +1,98 @@
+"""The recipe of the model component: one manifest per kind of device, in one version.
+
+https://docs.aws.amazon.com/greengrass/v2/developerguide/component-recipe-reference.html
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from reefloop import contracts, storage
+from reefloop.compilation.targets import TARGETS
+from reefloop.contracts import Package
+
+# The service takes 16 KB, the nucleus lite 8,196 bytes.
+_RECIPE_BYTES: Final = 8_000
+# https://docs.aws.amazon.com/general/latest/gr/greengrassv2.html: all artifacts of a component version together
+_ARTIFACT_BYTES: Final = 2_000_000_000
+
+
+class NothingToDeploy(Exception):
+    """No target of the model can be deployed through Greengrass."""
+
+
+class RecipeTooLarge(Exception):
+    """The component would not fit what Greengrass takes."""
+
+
+def render(*, model_version: str, component_version: str, packages: list[Package], bucket: str) -> dict[str, Any]:
+    """The recipe that gives every device the package of its target.
+
+    A manifest for one kind of board stands before that of its plain architecture, since a device takes the first
+    that matches.
+
+    Raises:
+        NothingToDeploy: naming the outcome of every target.
+        RecipeTooLarge: naming the size and the most allowed.
+    """
+    deployable = [p for p in packages if p["key"] and TARGETS[p["target"]].greengrass]
+    if not deployable:
+        outcomes = ", ".join(f"{p['target']} {p['outcome']}" for p in packages) or "no targets at all"
+        raise NothingToDeploy(
+            f"model {model_version} has no package for a Greengrass device ({outcomes}): "
+            "add a Linux target to compilation.targets, or mend what made them fail"
+        )
+    size_bytes = sum(package["bytes"] for package in deployable)
+    if size_bytes > _ARTIFACT_BYTES:
+        raise RecipeTooLarge(
+            f"the packages of model {model_version} have {size_bytes} bytes and may have {_ARTIFACT_BYTES} together"
+        )
+    deployable.sort(key=lambda package: -len(_platform(package)))  # stable: otherwise as configured
+    recipe = {
+        "RecipeFormatVersion": "2020-01-25",
+        "ComponentName": contracts.MODEL_COMPONENT,
+        "ComponentVersion": component_version,
+        "ComponentDescription": f"Model {model_version}",
+        "ComponentPublisher": contracts.PROJECT,
+        "Manifests": [_manifest(package, bucket) for package in deployable],
+    }
+    if (length := len(encode(recipe))) > _RECIPE_BYTES:
+        raise RecipeTooLarge(
+            f"the recipe of model {model_version} has {length} bytes and may have {_RECIPE_BYTES}: "
+            f"configure fewer than the {len(deployable)} Greengrass targets, or shorten the name of the round"
+        )
+    return recipe
+
+
+def encode(recipe: Mapping[str, Any]) -> bytes:
+    """The recipe as it is sent: compact, and the same bytes for the same content."""
+    return json.dumps(recipe, separators=(",", ":")).encode()
+
+
+def fingerprint(recipe: Mapping[str, Any]) -> str:
+    """What a published version is recognised by: the service adds digests to the recipe that it returns."""
+    return hashlib.sha256(encode(recipe)).hexdigest()
+
+
+def _platform(package: Package) -> Mapping[str, str]:
+    return TARGETS[package["target"]].greengrass or {}
+
+
+def _manifest(package: Package, bucket: str) -> dict[str, Any]:
+    target = package["target"]
+    return {
+        "Name": target,
+        "Platform": dict(_platform(package)),
+        # The archive unpacks into a folder of its own name. One command, and no brace but the variables': the
+        # nucleus lite cuts a script off at any other.
+        "Lifecycle": {"run": f'ln -sfn "{{artifacts:decompressedPath}}/{target}" "{{work:path}}/current"'},
+        "Artifacts": [
+            {
+                "Uri": storage.uri(bucket, package["key"]),
+                "Unarchive": "ZIP",
+                # The classifier, another component, reads it.
+                "Permission": {"Read": "ALL"},
+            }
+        ],
+    }

@@ -1,0 +1,102 @@
+"""The model registry: one model package group, whose newest approved package is the champion.
+
+A package carries what the loop knows about its model as CustomerMetadataProperties, and the model version as its
+description too, since only that is part of a listing.
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from reefloop import clients
+
+_APPROVED: Final = "Approved"
+
+
+class RegistryInvalid(Exception):
+    """The model package group holds a package that this project did not make."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is known of a model. `test_objects` is how many objects its test accuracy was measured on."""
+
+    model_version: str
+    dataset_version: str
+    test_accuracy: float
+    test_objects: int
+
+
+@dataclass(frozen=True)
+class Registered(Model):
+    """A model in the registry; `number` is its version there: 1, 2, 3 …"""
+
+    arn: str
+    number: int
+    approved: bool
+
+
+def champion(group: str, *, besides: str = "") -> Registered | None:
+    """The newest approved model, leaving out one model version; None when nothing was approved yet."""
+    for package in _packages(group, ModelApprovalStatus=_APPROVED):
+        registered = _registered(package["ModelPackageArn"])
+        if registered.model_version != besides:
+            return registered
+    return None
+
+
+def find(group: str, model_version: str) -> Registered | None:
+    """The package of one model version, or None when it was never registered."""
+    for package in _packages(group):
+        if package.get("ModelPackageDescription") == model_version:
+            return _registered(package["ModelPackageArn"])
+    return None
+
+
+def register(group: str, model: Model, *, approved: bool, image_uri: str, model_uri: str) -> None:
+    """Add a model to the registry. A repeated call with the same model version is answered with the first package."""
+    clients.sagemaker().create_model_package(
+        ModelPackageGroupName=group,
+        ModelPackageDescription=model.model_version,
+        ModelApprovalStatus=_APPROVED if approved else "Rejected",
+        InferenceSpecification={
+            "Containers": [{"Image": image_uri, "ModelDataUrl": model_uri}],
+            "SupportedContentTypes": ["image/jpeg", "image/png"],
+            "SupportedResponseMIMETypes": ["application/json"],
+        },
+        CustomerMetadataProperties={
+            "model_version": model.model_version,
+            "dataset_version": model.dataset_version,
+            "test_accuracy": str(model.test_accuracy),
+            "test_objects": str(model.test_objects),
+        },
+        ClientToken=hashlib.sha256(model.model_version.encode()).hexdigest()[:36],
+    )
+
+
+def _packages(group: str, **filters: str) -> Iterator[dict[str, Any]]:
+    pages = clients.sagemaker().get_paginator("list_model_packages")
+    for page in pages.paginate(ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending", **filters):
+        yield from page["ModelPackageSummaryList"]
+
+
+def _registered(arn: str) -> Registered:
+    package = clients.sagemaker().describe_model_package(ModelPackageName=arn)
+    about = package.get("CustomerMetadataProperties", {})
+    try:
+        return Registered(
+            model_version=about["model_version"],
+            dataset_version=about["dataset_version"],
+            test_accuracy=float(about["test_accuracy"]),
+            test_objects=int(about["test_objects"]),
+            arn=arn,
+            number=package["ModelPackageVersion"],
+            approved=package["ModelApprovalStatus"] == _APPROVED,
+        )
+    except (KeyError, ValueError) as error:
+        raise RegistryInvalid(
+            f"model package {arn} lacks usable metadata ({error!r}): it was not registered by this project; "
+            "reject it, or keep it in a model package group of its own"
+        ) from None

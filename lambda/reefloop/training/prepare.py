@@ -1,0 +1,42 @@
+"""Prepare: the version that the model of this execution will have."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import TypedDict
+
+from reefloop import contracts, environment, storage
+from reefloop.contracts import TrainingPlan
+
+
+class DatasetMissing(Exception):
+    """The dataset version does not exist, or its making never finished."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    data_bucket: str
+
+
+class Event(TypedDict):
+    """`execution` is the ARN of the execution: a retried or redriven one trains the same version again."""
+
+    dataset_version: str
+    execution: str
+
+
+def handler(event: Event, _context: object) -> TrainingPlan:
+    """Name the model after its dataset and the execution that trains it.
+
+    Raises:
+        DatasetMissing: the card, written last, is not there.
+    """
+    env = environment.read(Environment)
+    version = event["dataset_version"]
+    card = contracts.dataset_key(version, "card.json")
+    if not version or storage.find(env.data_bucket, card) is None:
+        raise DatasetMissing(
+            f"dataset version {version!r} has no {storage.uri(env.data_bucket, card)}: "
+            "finish a labeling round first, or name one of the versions below datasets/"
+        )
+    fingerprint = hashlib.sha1(event["execution"].encode(), usedforsecurity=False).hexdigest()[:8]
+    return TrainingPlan(model_version=f"{version}-{fingerprint}")
