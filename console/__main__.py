@@ -1,6 +1,10 @@
 import sys
+from pathlib import Path
 
-from console.cli import main
+# lambda/ is an import root, zipped as it is; `lambda` itself is no name that Python could import.
+sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "lambda"))
+
+from console.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

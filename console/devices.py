@@ -14,7 +14,7 @@ from reefloop.contracts import device_key
 
 @dataclass(frozen=True)
 class Device:
-    """One core device. `health` is Greengrass's word; model and self-test are the device's own ("" before its first)."""
+    """One core device. `health` is Greengrass's word; the model and its self-test are the device's ("" at first)."""
 
     thing: str
     health: str

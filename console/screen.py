@@ -44,7 +44,7 @@ class Row:
 def execution_rows(execution: Execution, depth: int = 0) -> Iterator[Row]:
     """An execution, its jobs and what is below it."""
     indent = "  " * depth
-    states = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in execution.states.items())
+    states = ", ".join(f"{name} x{count}" if count > 1 else name for name, count in execution.states.items())
     detail = states if execution.status == RUNNING else execution.error
     yield Row(f"{indent}{execution.stage} {execution.name if depth == 0 else ''}".rstrip(), execution.status, detail)
     for job in execution.jobs:
