@@ -1,4 +1,4 @@
-"""Every knob of the deployment, validated. Values come from the context in cdk.json; each stack gets only its branch."""
+"""Every knob of the deployment, validated. Values come from cdk.json's context; each stack gets only its branch."""
 
 import json
 from collections.abc import Mapping

@@ -3,7 +3,6 @@ from pathlib import Path
 from aws_cdk import CfnOutput, Duration, Environment, RemovalPolicy, Stack
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_stepfunctions as sfn
@@ -85,7 +84,7 @@ class JobsStack(Stack):
                     "phases": {
                         "pre_build": {
                             "commands": [
-                                'aws ecr get-login-password | docker login --username AWS --password-stdin '
+                                "aws ecr get-login-password | docker login --username AWS --password-stdin "
                                 '"${IMAGE_URI%%/*}"'
                             ]
                         },
@@ -112,7 +111,11 @@ class JobsStack(Stack):
         )
         self.repository.grant_pull_push(project)
         for action in ("s3:GetObject*", "s3:GetBucket*", "s3:List*"):
-            acknowledge(project, f"AwsSolutions-IAM5[Action::{action}]", "CDK's own grant to read the one source object")
+            acknowledge(
+                project, f"AwsSolutions-IAM5[Action::{action}]", "CDK's own grant to read the one source object"
+            )
         acknowledge(project, "AwsSolutions-CB3", "building a container image needs the Docker daemon")
-        acknowledge(project, "AwsSolutions-CB4", "the build has no artifact to encrypt: it pushes to ECR, which encrypts")
+        acknowledge(
+            project, "AwsSolutions-CB4", "the build has no artifact to encrypt: it pushes to ECR, which encrypts"
+        )
         return project

@@ -48,7 +48,7 @@ class LabelingStack(Stack):
         self._tags = job_tags("labeling", round_=True)
         self._statements = job_statements(self, PROCESSING, self._role)
 
-        image = run(self, "Image", machine=jobs.machine, payload={}, result=c.IMAGE)
+        image = run(self, "Image", machine=jobs.machine, payload={})
         people = self._ground_truth() if settings.provider == "ground-truth" else self._import()
         self.machine = Machine(
             self,
@@ -57,7 +57,6 @@ class LabelingStack(Stack):
             operations=operations,
             statements=self._statements,
         )
-        jobs.machine.grant_start_execution(self.machine)
 
     def _ground_truth(self) -> sfn.Chain:
         team = Workforce(self, "Workforce", existing=self._settings.workforce).teams["labelers"]

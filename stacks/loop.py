@@ -30,13 +30,19 @@ class LoopStack(Stack):
         super().__init__(scope, construct_id, env=env)
 
         label = run(
-            self, "Labeling", machine=labeling.machine, payload={c.ROUND: at(c.ROUND)}, result=c.LABELING
+            self,
+            "Labeling",
+            machine=labeling.machine,
+            payload={c.ROUND: at(c.ROUND)},
+            output=c.LabelingOutput,
+            result=c.LABELING,
         )
         train = run(
             self,
             "Training",
             machine=training.machine,
             payload={c.DATASET_VERSION: at(c.LABELING, c.DATASET_VERSION)},
+            output=c.TrainingOutput,
             result=c.TRAINING,
         )
         compile_ = run(
@@ -44,6 +50,7 @@ class LoopStack(Stack):
             "Compilation",
             machine=compilation.machine,
             payload={c.MODEL_VERSION: at(c.TRAINING, c.MODEL_VERSION)},
+            output=c.CompilationOutput,
             result=c.COMPILATION,
         )
         deploy = run(
@@ -54,6 +61,7 @@ class LoopStack(Stack):
                 c.MODEL_VERSION: at(c.TRAINING, c.MODEL_VERSION),
                 c.PACKAGES: sfn.JsonPath.list_at(path(c.COMPILATION, c.PACKAGES)),
             },
+            output=c.DeploymentOutput,
             result=c.DEPLOYMENT,
         )
         nothing_new = sfn.Succeed(self, "NothingNew", comment="No image that an earlier round has not seen")

@@ -43,7 +43,7 @@ class TrainingStack(Stack):
             delete=["models/*"],  # a checkpoint that the job deletes is deleted in the bucket too
         )
 
-        image = run(self, "Image", machine=jobs.machine, payload={}, result=c.IMAGE)
+        image = run(self, "Image", machine=jobs.machine, payload={})
         prepare = Function(
             self,
             "PrepareFunction",

@@ -5,7 +5,6 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-
 # The thing that asks, as IAM sees it. It is AWS that fills it in: a device cannot write under another's name.
 THING = "${credentials-iot:ThingName}"
 
@@ -27,9 +26,7 @@ class DeviceAccess(Construct):
         code: assets.Asset,
     ) -> None:
         super().__init__(scope, construct_id)
-        role = iam.Role(
-            self, "TokenExchangeRole", assumed_by=iam.ServicePrincipal("credentials.iot.amazonaws.com")
-        )
+        role = iam.Role(self, "TokenExchangeRole", assumed_by=iam.ServicePrincipal("credentials.iot.amazonaws.com"))
         self._allow(role, ["s3:GetObject"], artifact_bucket.arn_for_objects("models/*"))
         self._allow(role, ["s3:GetObject"], code.bucket.arn_for_objects(code.s3_object_key))
         for prefix in (f"images/edge/{THING}/*", f"devices/{THING}/*"):

@@ -46,9 +46,7 @@ class Function(lambda_.Function):
             retention=RETENTION[operations.log_retention_days],
             removal_policy=RemovalPolicy.DESTROY,
         )
-        role = iam.Role(
-            scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")
-        )
+        role = iam.Role(scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log_group.grant_write(role)
         super().__init__(
             scope,

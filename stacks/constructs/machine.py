@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import get_type_hints
 
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -57,9 +58,14 @@ def run(
     *,
     machine: sfn.IStateMachine,
     payload: dict[str, str],
-    result: str,
+    output: type | None = None,
+    result: str | None = None,
 ) -> tasks.StepFunctionsStartExecution:
-    """A state that runs another machine to its end; its output lands at the key `result`."""
+    """A state that runs another machine to its end.
+
+    `output` is the TypedDict that the machine answers with: its keys land below the key `result`. Without it the
+    answer is thrown away.
+    """
     return tasks.StepFunctionsStartExecution(
         scope,
         construct_id,
@@ -67,5 +73,6 @@ def run(
         integration_pattern=sfn.IntegrationPattern.RUN_JOB,
         input=sfn.TaskInput.from_object(payload),
         associate_with_parent=True,
-        result_path=path(result),
+        result_selector={key: sfn.JsonPath.object_at(f"$.Output.{key}") for key in get_type_hints(output or dict)},
+        result_path=path(result) if result else sfn.JsonPath.DISCARD,
     )

@@ -28,9 +28,7 @@ class Polling(sfn.StateMachineFragment):
         seconds: int,
     ) -> None:
         super().__init__(scope, construct_id)
-        wait = sfn.Wait(
-            scope, f"{construct_id}Wait", time=sfn.WaitTime.duration(Duration.seconds(seconds))
-        )
+        wait = sfn.Wait(scope, f"{construct_id}Wait", time=sfn.WaitTime.duration(Duration.seconds(seconds)))
         variable = path(*status)
         decide = (
             sfn.Choice(scope, f"{construct_id}Decide")

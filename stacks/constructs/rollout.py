@@ -2,7 +2,6 @@ from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from aws_cdk import aws_stepfunctions as sfn
-from constructs import Construct
 
 from reefloop import contracts as c
 from settings import DeploymentSettings, OperationsSettings

@@ -35,6 +35,7 @@ PROCESSING: Final = JobKind("ProcessingJob", "processing-job", "StepFunctionsGet
 TRAINING: Final = JobKind("TrainingJob", "training-job", "StepFunctionsGetEventsForSageMakerTrainingJobsRule")
 COMPILATION: Final = JobKind("CompilationJob", "compilation-job", "")
 
+
 def run_job(
     scope: Construct,
     construct_id: str,
