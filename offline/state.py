@@ -1,5 +1,7 @@
 """What the parts of one running account share: where it keeps files, how it is reached, who labels, what fails."""
 
+import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +12,10 @@ from botocore.config import Config
 from offline.faults import Faults
 
 ACCOUNT_ID = "123456789012"  # moto's own
+
+# Paths as S3's style: the host name must stay localhost, and no resolver knows bucket.localhost.
+# No retries: an error here is the account's own answer, and a second try would hide a fault planned for one call.
+_CONFIG = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, max_pool_connections=64)
 
 
 class Crew(Protocol):
@@ -22,13 +28,21 @@ class Crew(Protocol):
 
 @dataclass
 class State:
-    """One offline account. `endpoint` is known once the server listens."""
+    """One offline account. `endpoint` is known once the server listens.
+
+    Whatever starts a thread or a process for the account registers how to end it with `closing.callback(...)`;
+    the account runs those, newest first, before its server stops.
+    """
 
     folder: Path
     region: str = "us-east-1"
     crew: Crew | None = None
     faults: Faults = field(default_factory=Faults)
     endpoint: str = ""
+    closing: ExitStack = field(default_factory=ExitStack)
+    _session: Any = field(default_factory=lambda: boto3.Session(), repr=False)
+    _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -42,12 +56,15 @@ class State:
         }
 
     def client(self, service: str, **credentials: str) -> Any:
-        """A boto3 client of this account; `credentials` are those of an assumed role."""
-        session = boto3.Session(
-            aws_access_key_id=credentials.get("aws_access_key_id", "offline"),
-            aws_secret_access_key=credentials.get("aws_secret_access_key", "offline"),
-            aws_session_token=credentials.get("aws_session_token"),
-            region_name=self.region,
-        )
-        config = Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"})
-        return session.client(service, endpoint_url=self.endpoint, config=config)
+        """A boto3 client of this account; `credentials` are those of an assumed role (aws_access_key_id, ...).
+
+        Clients are safe to share between threads and cost 10 to 300 ms each, so each is made once.
+        """
+        keys = {"aws_access_key_id": "offline", "aws_secret_access_key": "offline"} | credentials
+        with self._lock:
+            name = (service, self.endpoint, *(keys[key] for key in sorted(keys)))
+            if name not in self._clients:
+                self._clients[name] = self._session.client(
+                    service, region_name=self.region, endpoint_url=self.endpoint, config=_CONFIG, **keys
+                )
+            return self._clients[name]

@@ -1,0 +1,15 @@
+"""Every resource type of the account: its name in a template → what makes, changes and removes it."""
+
+from collections.abc import Mapping
+
+from offline.cloudformation.resource import ResourceType
+from offline.cloudformation.types import building, identity, people, running, storage, things
+
+TYPES: Mapping[str, ResourceType] = {
+    **storage.TYPES,
+    **identity.TYPES,
+    **running.TYPES,
+    **building.TYPES,
+    **people.TYPES,
+    **things.TYPES,
+}
