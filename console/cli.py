@@ -65,13 +65,12 @@ def _parser() -> Parser:
         command.set_defaults(run=_command(module))
         return command
 
-    demo = add("demo", "console.demo", "run the whole loop for two rounds in an AWS account on this machine")
+    demo = add("demo", "console.demo.run", "run the whole loop for two rounds in an AWS account on this machine")
     demo.add_argument("--images", type=Path, metavar="FOLDER", help="class subfolders of photographs (JPEG or PNG)")
     demo.add_argument("--keep", action="store_true", help="leave the account open until Ctrl-C")
-    demo.add_argument("--seed", type=_natural, default=1, metavar="N", help="what is drawn and how it is split")
+    demo.add_argument("--seed", type=_natural, default=1, metavar="N", help="what is drawn and how it is dealt")
 
     preflight = add("preflight", "console.commands.preflight", "look whether an account can run a stage; read-only")
-    preflight.add_argument("--stage", metavar="NAME", help="a named stage of cdk.json (default: its `stage`)")
 
     start = add("start", "console.commands.start", "bring images and start a round of the loop")
     start.add_argument("--round", required=True, metavar="ROUND", dest="round_")
@@ -85,6 +84,9 @@ def _parser() -> Parser:
     destroy = add("destroy", "console.commands.destroy", "remove what the loop made, so that `cdk destroy` works")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     destroy.add_argument("--force", action="store_true", help="even where the stage keeps its data")
+
+    for command in (preflight, start, watch, destroy):
+        command.add_argument("--stage", metavar="NAME", help="a named stage of cdk.json (default: its `stage`)")
     return parser
 
 

@@ -3,14 +3,14 @@
 import argparse
 import sys
 
-from console.clients import Clients, clients, is_on_this_machine
+from console.clients import Clients, clients, is_on_this_machine, load_settings
 from console.destroy import refuse_retained, remove
 from console.errors import Failure, Refusal
 from console.project import Project
 
 
 def run(options: argparse.Namespace) -> int:
-    account = clients()
+    account = clients(load_settings(options.stage).region)
     project = Project.find(account)
     if not project.outputs:
         print("no reefloop stack is deployed in this account and region: nothing to remove")

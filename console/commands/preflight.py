@@ -1,26 +1,23 @@
 """`preflight`: a table of what was found, what is needed and what to do."""
 
 import argparse
+import sys
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from console.clients import clients
-from console.errors import Refusal
+from console.clients import clients, load_settings
 from console.preflight import run as run_checks
 from console.preflight.check import Finding
-from settings import Settings, SettingsError
 
 _MARKS: Final = {"ok": "ok", "unknown": "?", "blocks": "BLOCKS"}
 
 
 def run(options: argparse.Namespace) -> int:
-    try:
-        settings = Settings.load(options.stage)
-    except SettingsError as error:
-        raise Refusal(str(error)) from error
-    terminal = Console()
+    settings = load_settings(options.stage)
+    # Without a terminal there is nobody whose window could be too narrow.
+    terminal = Console(width=None if sys.stdout.isatty() else 160)
     with terminal.status("looking …") as status:
         findings = run_checks(clients(settings.region), settings, seen=lambda name: status.update(f"looking: {name}"))
     terminal.print(_table(findings))

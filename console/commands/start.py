@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from console.clients import clients
+from console.clients import clients, load_settings
 from console.errors import Refusal
 from console.executions import check_round, start_round
 from console.photos import Photos, class_folders, files_in, read_photos
@@ -15,7 +15,7 @@ def run(options: argparse.Namespace) -> int:
     round_ = check_round(options.round_)
     images = _read_images(options.images) if options.images else None
     gold = _read_gold(options.gold) if options.gold else None
-    account = clients()
+    account = clients(load_settings(options.stage).region)
     project = Project.find(account)
     bucket = DataBucket(account, project.data_bucket)
     if gold:

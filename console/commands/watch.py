@@ -6,7 +6,7 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
-from console.clients import Clients, clients
+from console.clients import Clients, clients, load_settings
 from console.devices import DeviceReader
 from console.errors import Failure, Refusal
 from console.executions import RUNNING, SUCCEEDED, Follower, check_round, execution_arn, reasons
@@ -17,7 +17,7 @@ _PAUSE_SECONDS: Final = 5.0
 
 
 def run(options: argparse.Namespace) -> int:
-    account = clients()
+    account = clients(load_settings(options.stage).region)
     project = Project.find(account)
     arn = _find(account, project, options.round_)
     follower, devices = Follower(account, project), DeviceReader(account, project)

@@ -74,7 +74,9 @@ def read_folder(folder: Path, seed: int, scratch: Path) -> tuple[Collection, tup
         Refusal: as `choose_files`, or a class has too few photographs that can be read.
     """
     files = choose_files(folder, seed)
-    photos = read_photos([(shrink(path, scratch / f"{index}{path.suffix}"), label) for index, (path, label) in enumerate(files)])
+    photos = read_photos(
+        [(shrink(path, scratch / f"{index}{path.suffix}"), label) for index, (path, label) in enumerate(files)]
+    )
     originals = {scratch / f"{index}{path.suffix}": path for index, (path, _) in enumerate(files)}
     skipped = tuple(Skipped(originals.get(skip.path, skip.path), skip.reason) for skip in photos.skipped)
     for label in sorted({label for _, label in files}):

@@ -6,7 +6,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from console.clients import Clients
-from console.preflight.account import bootstrap, credentials, region
+from console.preflight.account import bootstrap, credentials
 from console.preflight.check import Check, Finding
 from console.preflight.quotas import concurrent_builds, processing_instance, training_instance
 from console.preflight.sagemaker import ground_truth, model_registry, workforce
@@ -14,7 +14,6 @@ from settings import Settings
 
 CHECKS: Final[Sequence[Check]] = (
     Check("credentials", "sts:GetCallerIdentity", credentials),
-    Check("region", "", region),
     Check("CDK bootstrap", "cloudformation:DescribeStacks", bootstrap),
     Check("training instance", "servicequotas:ListServiceQuotas", training_instance),
     Check("processing instance", "servicequotas:ListServiceQuotas", processing_instance),

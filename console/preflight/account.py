@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import boto3
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from console.clients import Clients
@@ -21,16 +20,6 @@ def credentials(clients: Clients, _: Settings) -> Finding:
     except NoCredentialsError:
         return blocks("none", needed, "set AWS_PROFILE, or run `aws configure sso`")
     return ok(f"account {identity['Account']} as {identity['Arn'].rsplit(':', 1)[1]}", needed)
-
-
-def region(_: Clients, settings: Settings) -> Finding:
-    """The stacks name their region themselves; the other commands go where the environment leads."""
-    found, needed = boto3.Session().region_name, settings.region
-    if found == needed:
-        return ok(found, needed)
-    return blocks(
-        found or "none set", needed, f"export AWS_REGION={needed}, or set stages.{settings.stage}.region in cdk.json"
-    )
 
 
 def bootstrap(clients: Clients, settings: Settings) -> Finding:

@@ -1,0 +1,94 @@
+"""Numbers from recorded answers: pure functions, nothing that is not in what they are given."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from reefloop.contracts import LABEL_ATTRIBUTE
+
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How the objects of a round were labeled, and how often wrong."""
+
+    machine: int
+    human: int
+    wrong: int
+
+    @property
+    def error(self) -> float | None:
+        """Share of wrong labels; None when nothing was labeled."""
+        return self.wrong / (self.machine + self.human) if self.machine + self.human else None
+
+
+def read_lines(text: str) -> list[Line]:
+    """The objects of a JSON Lines file."""
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def count_labels(lines: Iterable[Line], truth: Mapping[str, str]) -> Labels:
+    """Count the labels of an augmented manifest; `truth` is file name to class."""
+    machine = human = wrong = 0
+    for line in lines:
+        metadata = line[f"{LABEL_ATTRIBUTE}-metadata"]
+        if metadata["human-annotated"] == "yes":
+            human += 1
+        else:
+            machine += 1
+        wrong += metadata["class-name"] != truth[PurePosixPath(line["source-ref"]).name]
+    return Labels(machine, human, wrong)
+
+
+def accuracy(results: Iterable[Line], truth: Mapping[str, str]) -> float | None:
+    """Share of frames that devices classified right; None without frames."""
+    right = [line["label"] == truth[line["frame"]] for line in results]
+    return sum(right) / len(right) if right else None
+
+
+@dataclass(frozen=True)
+class Field:
+    """What devices say of their work, taken together.
+
+    A summary holds percentiles and not the times behind them, so the median of all is estimated by the median of the
+    summaries' medians, each as heavy as its frames, and the 99th percentile is bounded by the worst summary's.
+    """
+
+    frames: int
+    frames_per_second: float | None
+    p50_ms: float | None
+    p99_ms: float | None
+    sent_frames: int
+
+
+def add_up(summaries: Sequence[Line]) -> Field:
+    """Take summaries of any devices together; the rate is that of one device at work."""
+    worked = [summary for summary in summaries if summary["frames"]]
+    frames = sum(summary["frames"] for summary in worked)
+    seconds = sum(_seconds(summary) for summary in worked)
+    return Field(
+        frames=frames,
+        frames_per_second=frames / seconds if seconds else None,
+        p50_ms=weighted_median([(summary["latency_ms"]["p50"], summary["frames"]) for summary in worked]),
+        p99_ms=max((summary["latency_ms"]["p99"] for summary in worked), default=None),
+        sent_frames=sum(summary["sent_frames"] for summary in summaries),
+    )
+
+
+def weighted_median(values: Iterable[tuple[float, int]]) -> float | None:
+    """The smallest value that half of the weight does not exceed; None without weight."""
+    ordered = sorted(values)
+    half, seen = sum(weight for _, weight in ordered) / 2, 0
+    for value, weight in ordered:
+        seen += weight
+        if weight and seen >= half:
+            return value
+    return None
+
+
+def _seconds(summary: Line) -> float:
+    return (datetime.fromisoformat(summary["to"]) - datetime.fromisoformat(summary["from"])).total_seconds()
