@@ -1,0 +1,109 @@
+"""What the tests of the functions ask of their account: objects put and read, a registry, devices."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from offline.services import greengrassv2
+from offline.services.greengrassv2.models import Core
+
+from reefloop import contracts, registry
+
+DATA = "data-bucket"
+ARTIFACTS = "artifact-bucket"
+GROUP = "reefloop"
+REGION = "us-east-1"
+
+
+@dataclass
+class Account:
+    """One account with both buckets, the model package group and the label category configuration."""
+
+    categories: list[str] = field(default_factory=lambda: ["crab", "squid"])
+
+    def __post_init__(self) -> None:
+        self.s3 = boto3.client("s3")
+        self.sagemaker = boto3.client("sagemaker")
+        self.greengrass = boto3.client("greengrassv2")
+        self.iot = boto3.client("iot")
+        for bucket in (DATA, ARTIFACTS):
+            self.s3.create_bucket(Bucket=bucket)
+        self.sagemaker.create_model_package_group(ModelPackageGroupName=GROUP)
+        self.put_json(contracts.LABEL_CATEGORIES, {"labels": [{"label": name} for name in self.categories]})
+
+    # ---- Objects -----------------------------------------------------------------------------------------------------
+
+    def put(self, key: str, content: bytes, *, bucket: str = DATA) -> str:
+        """The URI of the object written."""
+        self.s3.put_object(Bucket=bucket, Key=key, Body=content)
+        return f"s3://{bucket}/{key}"
+
+    def put_json(self, key: str, value: object) -> str:
+        return self.put(key, json.dumps(value).encode())
+
+    def put_lines(self, key: str, lines: list[Any]) -> str:
+        return self.put(key, "".join(json.dumps(line) + "\n" for line in lines).encode())
+
+    def get(self, uri: str) -> bytes:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        content: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
+
+    def get_lines(self, key: str) -> list[Any]:
+        return [json.loads(line) for line in self.get(f"s3://{DATA}/{key}").split(b"\n") if line]
+
+    def get_json(self, key: str) -> Any:
+        return json.loads(self.get(f"s3://{DATA}/{key}"))
+
+    def keys(self, bucket: str) -> list[str]:
+        return [item["Key"] for item in self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+    # ---- Registry ----------------------------------------------------------------------------------------------------
+
+    def register(self, model_version: str, *, approved: bool = True, accuracy: float = 0.9, objects: int = 100) -> None:
+        model = registry.Model(model_version, "d1", accuracy, objects)
+        registry.register(GROUP, model, approved=approved, image_uri="image", model_uri=f"s3://{DATA}/model.tar.gz")
+
+    def packages(self) -> list[dict[str, Any]]:
+        found = self.sagemaker.list_model_packages(ModelPackageGroupName=GROUP)["ModelPackageSummaryList"]
+        return [self.sagemaker.describe_model_package(ModelPackageName=item["ModelPackageArn"]) for item in found]
+
+    # ---- Devices -----------------------------------------------------------------------------------------------------
+
+    def group(self, name: str = "canary") -> str:
+        """The ARN of a new thing group."""
+        arn: str = self.iot.create_thing_group(thingGroupName=name)["thingGroupArn"]
+        return arn
+
+    def core(self, thing: str, *, group: str = "canary") -> None:
+        """A core device in a thing group."""
+        self.iot.create_thing(thingName=thing)
+        self.iot.add_thing_to_thing_group(thingName=thing, thingGroupName=group)
+        greengrassv2.backend(REGION).register(Core(thing, "linux", "amd64", "aws_nucleus_lite", "2.5.1"))
+
+    def component(self, name: str, version: str) -> None:
+        """A component version without artifacts."""
+        recipe = {
+            "RecipeFormatVersion": "2020-01-25",
+            "ComponentName": name,
+            "ComponentVersion": version,
+            "Manifests": [{"Platform": {"os": "linux", "runtime": "*"}}],
+        }
+        self.greengrass.create_component_version(inlineRecipe=json.dumps(recipe).encode())
+
+    def deployment(self, group_arn: str) -> dict[str, Any]:
+        """The group's present deployment."""
+        [latest] = self.greengrass.list_deployments(targetArn=group_arn)["deployments"]
+        found: dict[str, Any] = self.greengrass.get_deployment(deploymentId=latest["deploymentId"])
+        return found
+
+    def device_ran(self, thing: str, deployment_id: str, status: str = "SUCCEEDED", reason: str = "") -> None:
+        """A core device tells Greengrass how a deployment fared."""
+        books = greengrassv2.backend(REGION)
+        books.report_deployment(thing, books.deployment(deployment_id), status, reason=reason)
+
+    def device_reports(self, thing: str, model_version: str, self_test: str = "passed", **more: str) -> None:
+        """A device tells which model it serves."""
+        report = {"thing": thing, "model_version": model_version, "self_test": self_test, **more}
+        self.put_json(contracts.device_key(thing, "status.json"), report)

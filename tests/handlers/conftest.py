@@ -1,0 +1,49 @@
+"""One empty account per test, in this process: moto, and Greengrass V2 as the offline account has it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+from offline.services import greengrassv2
+from offline.services.greengrassv2 import models
+from offline.state import State
+
+from reefloop import clients
+from tests.handlers.account import ARTIFACTS, DATA, GROUP, REGION, Account
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the stacks set on every function; a test changes what it is about."""
+    variables = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION,
+        "DATA_BUCKET": DATA,
+        "ARTIFACT_BUCKET": ARTIFACTS,
+        "MODEL_PACKAGE_GROUP": GROUP,
+        "CHUNK_OBJECTS": "2",
+        "IMAGE_URI": "123456789012.dkr.ecr.us-east-1.amazonaws.com/reefloop:tag",
+        "MINIMUM_ACCURACY": "0.8",
+        "TARGETS": "linux-x86_64,raspberry-pi-4",
+        "MINIMUM_TARGETS": "1",
+        "CANARY_TIMEOUT_SECONDS": "60",
+        "DEVICES_PER_MINUTE": "50",
+        "ABORT_FAILED_PERCENT": "10",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+
+
+@pytest.fixture
+def account(environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Account]:
+    monkeypatch.setattr(models, "DEPLOYABLE_AFTER", timedelta(0))
+    greengrassv2.install(State(tmp_path))
+    clients.client.cache_clear()
+    with mock_aws():
+        greengrassv2.backend(REGION).reset()
+        yield Account()
+    clients.client.cache_clear()
