@@ -13,13 +13,13 @@ from typing import Any
 
 import moto.stepfunctions
 from moto.stepfunctions import models, parser, responses, urls
-from moto.stepfunctions.models import StateMachine
 from moto.stepfunctions.parser import models as parser_models
 
 from offline.state import ACCOUNT_ID, State
 from offline.step_functions import tasks
 from offline.step_functions.clients import Clients
-from offline.step_functions.executions import Execution, Responses, StateMachines
+from offline.step_functions.executions import Execution, StateMachines
+from offline.step_functions.responses import Responses
 
 
 def install(state: State) -> None:
@@ -39,7 +39,6 @@ def install(state: State) -> None:
 
     _replace_clients(client)
     tasks.install(clients)
-    _offer_arn()
 
     def stop_all() -> None:
         for machine in backends[ACCOUNT_ID][state.region].state_machines:
@@ -57,17 +56,3 @@ def _replace_clients(factory: Callable[..., Any]) -> None:
     for name, loaded in list(sys.modules.items()):
         if name.startswith(parser.__name__) and hasattr(loaded, "boto_client_for"):
             loaded.boto_client_for = factory
-
-
-def _offer_arn() -> None:
-    """Let templates ask a state machine for its Arn, which moto knows only as its Ref."""
-    known, get = StateMachine.has_cfn_attr, StateMachine.get_cfn_attribute
-    if getattr(get, "offers_arn", False):
-        return
-
-    def get_cfn_attribute(self: Any, name: str) -> Any:
-        return self.arn if name == "Arn" else get(self, name)
-
-    get_cfn_attribute.offers_arn = True  # type: ignore[attr-defined]
-    StateMachine.get_cfn_attribute = get_cfn_attribute
-    StateMachine.has_cfn_attr = classmethod(lambda _, name: name == "Arn" or known(name))

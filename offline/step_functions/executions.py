@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any, Final
 
 from moto.core.exceptions import AWSError
-from moto.core.responses import ActionResult, EmptyResult
 from moto.stepfunctions import urls
 from moto.stepfunctions.exceptions import InvalidName
 from moto.stepfunctions.parser.api import (
@@ -27,13 +26,12 @@ from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommu
 from moto.stepfunctions.parser.backend.execution import Execution as StockExecution
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
-from moto.stepfunctions.responses import StepFunctionResponse
 
 from offline.step_functions.integrations import refused_parameters
 
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
 _NAME: Final = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
-_REDRIVABLE: Final = (ExecutionStatus.FAILED, ExecutionStatus.ABORTED, ExecutionStatus.TIMED_OUT)
+REDRIVABLE: Final = (ExecutionStatus.FAILED, ExecutionStatus.ABORTED, ExecutionStatus.TIMED_OUT)
 
 
 class InvalidDefinition(AWSError):
@@ -166,7 +164,7 @@ class Execution(StockExecution):
         Raises:
             ExecutionNotRedrivable: the execution runs or succeeded.
         """
-        if self.exec_status not in _REDRIVABLE:
+        if self.exec_status not in REDRIVABLE:
             raise ExecutionNotRedrivable(f"Execution is {self.status} and cannot be redriven")
         self.resumed = Resumed.after(self.exec_worker.env, self.input_data)
         self.redrive_count += 1
@@ -221,46 +219,3 @@ class StateMachines(StepFunctionsParserBackend):
 
     def send_task_failure(self, task_token: str, error: str | None = None, cause: str | None = None) -> Any:
         return super().send_task_failure(task_token, error=error or "", cause=cause)
-
-
-class Responses(StepFunctionResponse):
-    """The calls that moto lacks or answers in part."""
-
-    def send_task_failure(self) -> Any:
-        self.stepfunction_backend.send_task_failure(
-            self._get_param("taskToken"), self._get_param("error"), self._get_param("cause")
-        )
-        return EmptyResult()
-
-    def stop_execution(self) -> Any:
-        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-        execution.stop(datetime.now(UTC), self._get_param("error"), self._get_param("cause"))
-        return ActionResult({"stopDate": execution.stop_date})
-
-    def redrive_execution(self) -> Any:
-        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-        execution.redrive()
-        return ActionResult({"redriveDate": execution.resumed.at})
-
-    def describe_execution(self) -> Any:
-        answer = super().describe_execution()
-        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-        redrivable = execution.exec_status in _REDRIVABLE
-        answer.result["redriveCount"] = execution.redrive_count
-        answer.result["redriveStatus"] = "REDRIVABLE" if redrivable else "NOT_REDRIVABLE"
-        if execution.resumed is not None:
-            answer.result["redriveDate"] = execution.resumed.at
-        if execution.stop_date is not None:
-            answer.result["stopDate"] = execution.stop_date
-        return answer
-
-    def get_execution_history(self) -> Any:
-        arn, size = self._get_param("executionArn"), int(self._get_param("maxResults") or 1000)
-        events = self.stepfunction_backend.get_execution_history(arn)["events"]
-        if self._get_param("reverseOrder"):
-            events = events[::-1]
-        start = int(self._get_param("nextToken") or 0)
-        answer = {"events": events[start : start + size]}
-        if start + size < len(events):
-            answer["nextToken"] = str(start + size)
-        return ActionResult(answer)

@@ -1,0 +1,98 @@
+"""The work behind jobs: what a service hands to a runner, and how a runner says how it ended."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from offline.faults import JobKind
+from offline.state import State
+
+_log = logging.getLogger(__name__)
+
+
+class JobFailed(Exception):
+    """A job that did not succeed; the message becomes its failure reason."""
+
+
+class JobStopped(Exception):
+    """A job that ended because it was told to."""
+
+
+@dataclass
+class Job:
+    """One job while it runs.
+
+    `report` adds fields to what the service's describe call answers; `phase` tells a training job's secondary status
+    with its message.
+    """
+
+    kind: JobKind
+    name: str
+    arn: str
+    request: Mapping[str, Any]
+    state: State
+    report: Callable[[Mapping[str, Any]], None]
+    phase: Callable[[str, str], None] = lambda _, __: None
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def folder(self) -> Path:
+        """Where the job keeps its files, log.txt among them."""
+        return self.state.folder / "jobs" / self.name
+
+    def check(self) -> None:
+        """Raise JobStopped when the job was told to stop."""
+        if self.stopping.is_set():
+            raise JobStopped
+
+    def credentials(self, role_arn: str) -> dict[str, str]:
+        """Credentials of the job's role, as boto3's client factory names them."""
+        answer = self.state.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="SageMaker")["Credentials"]
+        return {
+            "aws_access_key_id": answer["AccessKeyId"],
+            "aws_secret_access_key": answer["SecretAccessKey"],
+            "aws_session_token": answer["SessionToken"],
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended. `reason` is "" unless it failed."""
+
+    status: str
+    reason: str = ""
+
+
+def run(job: Job, work: Callable[[Job], None]) -> Outcome:
+    """Do the job's work, or what the account's planned faults make of it."""
+    try:
+        fault = job.state.faults.take_job(job.kind, job.request)
+        if fault is None:
+            work(job)
+        elif fault.fate == "fail":
+            raise JobFailed(fault.reason)
+        else:
+            job.stopping.wait()
+            raise JobStopped
+    except JobStopped:
+        return Outcome("Stopped")
+    except JobFailed as error:
+        return Outcome("Stopped") if job.stopping.is_set() else Outcome("Failed", str(error))
+    except ClientError as error:
+        return Outcome(
+            "Failed", f"ClientError: {error.response['Error']['Code']}: {error.response['Error']['Message']}"
+        )
+    except Exception as error:
+        _log.exception("%s job %s broke the offline account", job.kind, job.name)
+        return Outcome("Failed", f"InternalServerError: {type(error).__name__}: {error}")
+    return Outcome("Completed")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

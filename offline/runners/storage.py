@@ -1,0 +1,105 @@
+"""What jobs read from S3 and write to it, many objects at a time."""
+
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from offline.runners import JobFailed
+
+THREADS: Final = 8
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Bucket and key of an S3 URI."""
+    if not uri.startswith("s3://"):
+        raise JobFailed(f"ClientError: {uri!r} is not an S3 URI: it must start with s3://")
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def read(s3: Any, uri: str) -> bytes:
+    bucket, key = split(uri)
+    body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return body
+
+
+def listed(s3: Any, source: Mapping[str, Any], *, allow_none: bool = False) -> list[tuple[str, str]]:
+    """(S3 URI, path relative to where the channel or input is put) of every object that a source names.
+
+    Args:
+        source: S3DataSource of a training channel or S3Input of a processing job: S3Prefix names what begins with
+            S3Uri, ManifestFile a JSON list of a common prefix and the rest of each URI.
+            https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
+
+    Raises:
+        JobFailed: nothing is there and that is not allowed, or the manifest is none.
+    """
+    uri, kind = source["S3Uri"], source["S3DataType"]
+    if kind == "S3Prefix":
+        found = list(_by_prefix(s3, uri))
+    elif kind == "ManifestFile":
+        found = list(_by_manifest(uri, read(s3, uri)))
+    else:
+        raise JobFailed(f"ClientError: S3DataType is {kind}; this account knows S3Prefix and ManifestFile")
+    if not found and not allow_none:
+        raise JobFailed(f"ClientError: Data download failed: no objects found under {uri}")
+    return sorted(found)
+
+
+def _by_prefix(s3: Any, uri: str) -> Iterator[tuple[str, str]]:
+    bucket, prefix = split(uri)
+    # A prefix need not end at a folder: data/im names data/image.png, which then is image.png.
+    folder = prefix if prefix.endswith("/") or not prefix else f"{prefix.rpartition('/')[0]}/".lstrip("/")
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for item in page.get("Contents", []):
+            key = item["Key"]
+            if not key.endswith("/"):
+                inside = key.removeprefix(f"{prefix}/") if key.startswith(f"{prefix}/") else key.removeprefix(folder)
+                yield f"s3://{bucket}/{key}", inside
+
+
+def _by_manifest(uri: str, body: bytes) -> Iterator[tuple[str, str]]:
+    try:
+        first, *rest = json.loads(body)
+        prefix = first["prefix"]
+    except (ValueError, TypeError, KeyError):
+        raise JobFailed(
+            f"ClientError: {uri} is not a manifest: it must be a JSON list that begins with "
+            '{"prefix": "s3://bucket/folder/"}'
+        ) from None
+    for name in rest:
+        yield f"{prefix}{name}", name
+
+
+def download(s3: Any, objects: list[tuple[str, str]], folder: Path) -> None:
+    """Put each object at its relative path below the folder.
+
+    Raises:
+        JobFailed: a path leads out of the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for uri, name in objects:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise JobFailed(f"ClientError: the object {uri} would be put outside its folder, at {name!r}")
+
+    def get(item: tuple[str, str]) -> None:
+        target = folder / item[1]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(read(s3, item[0]))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(get, objects))
+
+
+def upload(s3: Any, folder: Path, uri: str) -> None:
+    """Write every file below the folder to the same relative path below the URI."""
+    bucket, prefix = split(uri)
+    base = f"{prefix.rstrip('/')}/" if prefix else ""
+
+    def put(file: Path) -> None:
+        s3.put_object(Bucket=bucket, Key=f"{base}{file.relative_to(folder).as_posix()}", Body=file.read_bytes())
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(put, [file for file in folder.rglob("*") if file.is_file()]))
