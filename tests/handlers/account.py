@@ -4,11 +4,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 from offline.services import greengrassv2
 from offline.services.greengrassv2.models import Core
-
-from reefloop import contracts, registry
+from reefloop import clients, contracts, registry
 
 DATA = "data-bucket"
 ARTIFACTS = "artifact-bucket"
@@ -23,10 +21,10 @@ class Account:
     categories: list[str] = field(default_factory=lambda: ["crab", "squid"])
 
     def __post_init__(self) -> None:
-        self.s3 = boto3.client("s3")
-        self.sagemaker = boto3.client("sagemaker")
-        self.greengrass = boto3.client("greengrassv2")
-        self.iot = boto3.client("iot")
+        self.s3 = clients.s3()
+        self.sagemaker = clients.sagemaker()
+        self.greengrass = clients.greengrass()
+        self.iot = clients.client("iot")
         for bucket in (DATA, ARTIFACTS):
             self.s3.create_bucket(Bucket=bucket)
         self.sagemaker.create_model_package_group(ModelPackageGroupName=GROUP)

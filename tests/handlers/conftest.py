@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from moto import mock_aws
+
 from offline.services import greengrassv2
 from offline.services.greengrassv2 import models
 from offline.state import State
-
 from reefloop import clients
 from tests.handlers.account import ARTIFACTS, DATA, GROUP, REGION, Account
 
@@ -38,12 +38,18 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def fresh_clients() -> Iterator[None]:
+    """Making a client takes 100 ms, so those of a module are shared, and never with another account's tests."""
+    clients.client.cache_clear()
+    yield
+    clients.client.cache_clear()
+
+
 @pytest.fixture
 def account(environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Account]:
     monkeypatch.setattr(models, "DEPLOYABLE_AFTER", timedelta(0))
     greengrassv2.install(State(tmp_path))
-    clients.client.cache_clear()
     with mock_aws():
         greengrassv2.backend(REGION).reset()
         yield Account()
-    clients.client.cache_clear()

@@ -3,12 +3,16 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from reefloop import contracts, environment, storage
 from reefloop.compilation import artifact
 from reefloop.compilation.targets import TARGETS
 from reefloop.contracts import Outcome, Package
+
+# The reasons of all targets travel together through state machines, whose payloads end at 256 KiB.
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+_REASON_CHARACTERS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,9 @@ def handler(event: Event, _context: object) -> Package:
     env = environment.read(Environment)
     version, name = event["model_version"], event["name"]
     outcome: Outcome = "compiled" if event["artifact_uri"] else "portable" if TARGETS[name].portable else "refused"
-    package = Package(target=name, outcome=outcome, key="", bytes=0, failure_reason=event["failure_reason"])
+    package = Package(
+        target=name, outcome=outcome, key="", bytes=0, failure_reason=event["failure_reason"][:_REASON_CHARACTERS]
+    )
     if outcome == "refused":
         return package
     model_uri = storage.uri(env.data_bucket, contracts.model_key(version, "model.tar.gz"))
