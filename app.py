@@ -3,8 +3,10 @@
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parent
+
 # The state machines and the functions that they run share their names: reefloop.contracts.
-sys.path.insert(0, str(Path(__file__).parent / "lambda"))
+sys.path.insert(0, str(ROOT / "lambda"))
 
 from aws_cdk import App, Environment, Tags, Validations
 from cdk_nag import AwsSolutionsChecks
@@ -22,6 +24,8 @@ from stacks.training import TrainingStack
 
 def build(app: App, settings: Settings) -> None:
     """Put the stacks of one deployment into the app."""
+    # What the CDK CLI asks for too: the explanations of wildcards find their constructs by these paths.
+    app.node.set_context("aws:cdk:enable-path-metadata", True)
     env, operations = Environment(region=settings.region), settings.operations
     storage = StorageStack(app, "reefloop-storage", env=env, settings=settings.storage)
     jobs = JobsStack(app, "reefloop-jobs", env=env, operations=operations)

@@ -1,0 +1,114 @@
+"""The templates of every named stage and of the choices that change them, synthesized once per test process."""
+
+import functools
+import json
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from aws_cdk import App
+
+import app as reefloop
+from settings import Settings
+
+Templates = Mapping[str, dict[str, Any]]
+
+# Every shape that the templates can take: the three stages, and each choice that adds or removes resources.
+CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "laptop": ("laptop", {}),
+    "sandbox": ("sandbox", {}),
+    "production": ("production", {}),
+    "imported labels": ("sandbox", {"labeling": {"provider": "import"}}),
+    "existing workforce": (
+        "sandbox",
+        {"labeling": {"workforce": {"name": "ours", "user_pool_id": "us-east-1_abc123", "client_id": "client1"}}},
+    ),
+    "on demand": ("sandbox", {"training": {"spot": False}}),
+    "another region": ("sandbox", {"region": "eu-west-1"}),
+}
+
+
+def synthesize(settings: Settings) -> Templates:
+    """The templates by stack name without "reefloop-"; raises when cdk-nag or CDK's own rules find something."""
+    context = json.loads((reefloop.ROOT / "cdk.json").read_text())["context"]
+    with tempfile.TemporaryDirectory() as out:
+        cdk = App(outdir=out, context=context, analytics_reporting=False)
+        reefloop.build(cdk, settings)
+        assembly = cdk.synth()
+        return {stack.stack_name.removeprefix("reefloop-"): stack.template for stack in assembly.stacks}
+
+
+@functools.cache
+def _configuration(name: str) -> Templates:
+    stage, choices = CONFIGURATIONS[name]
+    settings = Settings.load(stage)
+    return synthesize(Settings.model_validate(settings.model_dump() | choices))
+
+
+@pytest.fixture(params=CONFIGURATIONS)
+def configuration(request: pytest.FixtureRequest) -> Templates:
+    """The templates of each configuration in turn."""
+    return _configuration(request.param)
+
+
+@pytest.fixture
+def sandbox() -> Templates:
+    return _configuration("sandbox")
+
+
+@pytest.fixture
+def configured() -> Callable[[str], Templates]:
+    """The templates of a configuration by name."""
+    return _configuration
+
+
+def resources(template: Mapping[str, Any], type_: str) -> dict[str, dict[str, Any]]:
+    """The properties of the resources of one type, by logical id."""
+    return {
+        name: resource.get("Properties", {})
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == type_
+    }
+
+
+def only(template: Mapping[str, Any], type_: str, containing: str = "") -> dict[str, Any]:
+    """The properties of the one resource of a type whose logical id contains a text."""
+    (found,) = [value for name, value in resources(template, type_).items() if containing in name]
+    return found
+
+
+def text(value: Any) -> str:
+    """A CloudFormation expression as text, with what only CloudFormation knows in angle brackets."""
+    match value:
+        case str():
+            return value
+        case {"Fn::Join": [delimiter, items]}:
+            return str(delimiter).join(text(item) for item in items)
+        case {"Fn::GetAtt": [resource, attribute]}:
+            return f"<{resource}.{attribute}>"
+        case {"Ref": name}:
+            return f"<{name}>"
+        case {"Fn::ImportValue": name}:
+            return f"<{text(name)}>"
+        case {"Fn::Sub": str(template)}:
+            return template
+        case _:
+            return "<" + re.sub(r'["{}]', "", json.dumps(value)) + ">"
+
+
+def definition(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The state machine of a stack, parsed."""
+    (machine,) = resources(template, "AWS::StepFunctions::StateMachine").values()
+    parsed: dict[str, Any] = json.loads(text(machine["DefinitionString"]))
+    return parsed
+
+
+def statements(template: Mapping[str, Any], role: str) -> list[dict[str, Any]]:
+    """Every policy statement of the roles whose logical id contains `role`."""
+    found: list[dict[str, Any]] = []
+    for policy in resources(template, "AWS::IAM::Policy").values():
+        if any(role in text(one) for one in policy["Roles"]):
+            found += policy["PolicyDocument"]["Statement"]
+    return found

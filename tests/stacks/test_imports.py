@@ -1,0 +1,60 @@
+"""Who may import whom: the folders keep to themselves."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOP = {"app", "settings", "stacks", "reefloop", "jobs", "classifier", "offline", "console", "tests", "benchmarks"}
+
+# Folder → what it may import of the project, and of other people's packages (None: anything).
+RULES: dict[str, tuple[set[str], set[str] | None]] = {
+    "stacks": (
+        {"settings", "stacks", "reefloop.contracts", "reefloop.compilation.targets"},
+        {"aws_cdk", "constructs", "jsii"},
+    ),
+    "settings.py": ({"reefloop.compilation.targets"}, {"pydantic"}),
+    "app.py": ({"settings", "stacks"}, {"aws_cdk", "cdk_nag"}),
+    "lambda": ({"reefloop"}, {"boto3", "botocore"}),
+    "jobs": ({"jobs"}, {"numpy", "onnx", "onnxruntime", "PIL", "scipy", "torch"}),
+    "edge": ({"classifier"}, {"boto3", "botocore", "numpy", "onnxruntime", "PIL", "dlr"}),
+    "offline": ({"offline"}, None),
+    "console": ({"console", "offline", "settings", "reefloop.contracts", "reefloop.compilation.targets"}, None),
+}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("folder", RULES)
+def test_a_folder_imports_only_what_it_may(folder: str) -> None:
+    project, packages = RULES[folder]
+    files = [ROOT / folder] if folder.endswith(".py") else sorted((ROOT / folder).rglob("*.py"))
+    assert files
+    wrong = []
+    for path in files:
+        for name in imports(path):
+            top = name.partition(".")[0]
+            if top in TOP:
+                allowed = any(name == one or name.startswith(f"{one}.") for one in project)
+            else:
+                allowed = top in sys.stdlib_module_names | {"_typeshed"} or packages is None or top in packages
+            if not allowed:
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not wrong
+
+
+def test_only_tests_and_console_know_the_offline_account() -> None:
+    for folder in ("stacks", "lambda", "jobs", "edge"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert "AWS_ENDPOINT_URL" not in path.read_text(), path
+            assert "localhost" not in path.read_text(), path

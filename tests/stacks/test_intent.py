@@ -1,0 +1,182 @@
+"""What each stack is for, stated as properties of its template."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stacks.training import METRICS
+from tests.stacks.conftest import Templates, definition, only, resources, statements, text
+
+
+def test_buckets_refuse_plain_http_and_the_public(configuration: Templates) -> None:
+    storage = configuration["storage"]
+    for bucket in resources(storage, "AWS::S3::Bucket").values():
+        assert all(bucket["PublicAccessBlockConfiguration"].values())
+    for policy in resources(storage, "AWS::S3::BucketPolicy").values():
+        denials = [one for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Deny"]
+        assert {"Bool": {"aws:SecureTransport": "false"}} in [one["Condition"] for one in denials]
+
+
+def test_the_labeling_page_may_read_images_from_the_data_bucket(sandbox: Templates) -> None:
+    (rule,) = only(sandbox["storage"], "AWS::S3::Bucket", "Data")["CorsConfiguration"]["CorsRules"]
+    assert rule["AllowedMethods"] == ["GET"]
+    assert rule["AllowedOrigins"] == ["*"]
+    assert rule["ExposedHeaders"] == ["Access-Control-Allow-Origin"]
+
+
+def test_artifacts_are_versioned_since_greengrass_never_expects_them_to_change(sandbox: Templates) -> None:
+    bucket = only(sandbox["storage"], "AWS::S3::Bucket", "Artifact")
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+@pytest.mark.parametrize(("stage", "policy"), [("production", "Retain"), ("sandbox", "Delete")])
+def test_only_production_keeps_its_data(configured: Callable[[str], Templates], stage: str, policy: str) -> None:
+    stateful = [
+        resource
+        for resource in configured(stage)["storage"]["Resources"].values()
+        if resource["Type"] in ("AWS::S3::Bucket", "AWS::SageMaker::ModelPackageGroup")
+    ]
+    assert [resource["DeletionPolicy"] for resource in stateful] == [policy] * 3
+
+
+def test_ground_truth_gets_a_workforce_of_its_own_and_two_teams(sandbox: Templates) -> None:
+    labeling = sandbox["labeling"]
+    only(labeling, "AWS::SageMaker::Workforce")
+    teams = resources(labeling, "AWS::SageMaker::Workteam").values()
+    assert {team["WorkteamName"] for team in teams} == {"reefloop-labelers", "reefloop-experts"}
+    domain = only(labeling, "AWS::Cognito::UserPoolDomain")["Domain"]
+    assert text(domain) == "reefloop-<AWS::AccountId>"
+
+
+def test_an_existing_workforce_is_used_with_its_own_pool(configured: Callable[[str], Templates]) -> None:
+    labeling = configured("existing workforce")["labeling"]
+    assert not resources(labeling, "AWS::SageMaker::Workforce")
+    assert not resources(labeling, "AWS::Cognito::UserPool")
+    for team in resources(labeling, "AWS::SageMaker::Workteam").values():
+        member = team["MemberDefinitions"][0]["CognitoMemberDefinition"]
+        assert team["WorkforceName"] == "ours"
+        assert member["CognitoUserPool"] == "us-east-1_abc123"
+
+
+def test_imported_labels_need_no_people_and_change_no_other_stack(configured: Callable[[str], Templates]) -> None:
+    imported, sandbox = configured("imported labels"), configured("sandbox")
+    assert "CheckImport" in definition(imported["labeling"])["States"]
+    assert not resources(imported["labeling"], "AWS::SageMaker::Workforce")
+    for stack in ("storage", "jobs", "training", "compilation", "deployment", "loop"):
+        assert imported[stack] == sandbox[stack], stack
+
+
+def test_the_task_functions_are_those_of_the_region(configured: Callable[[str], Templates]) -> None:
+    task = definition(configured("another region")["labeling"])["States"]["Label"]["ItemProcessor"]["States"]
+    arn = task["LabelChunk"]["Parameters"]["HumanTaskConfig"]["PreHumanTaskLambdaArn"]
+    assert arn == "arn:aws:lambda:eu-west-1:568282634449:function:PRE-ImageMultiClass"
+
+
+def training_job(templates: Templates) -> dict[str, Any]:
+    parameters: dict[str, Any] = definition(templates["training"])["States"]["Train"]["Parameters"]
+    return parameters
+
+
+def test_spot_training_waits_longer_than_it_runs_and_keeps_checkpoints(sandbox: Templates) -> None:
+    job = training_job(sandbox)
+    stopping = job["StoppingCondition"]
+    assert job["EnableManagedSpotTraining"] is True
+    assert stopping["MaxWaitTimeInSeconds"] >= stopping["MaxRuntimeInSeconds"]
+    assert "checkpoints/" in job["CheckpointConfig"]["S3Uri.$"]
+
+
+def test_on_demand_training_does_not_wait(configured: Callable[[str], Templates]) -> None:
+    job = training_job(configured("on demand"))
+    assert job["EnableManagedSpotTraining"] is False
+    assert "MaxWaitTimeInSeconds" not in job["StoppingCondition"]
+
+
+def test_hyperparameters_are_text_and_metrics_have_a_pattern_each(sandbox: Templates) -> None:
+    job = training_job(sandbox)
+    assert all(isinstance(value, str) for value in job["HyperParameters"].values())
+    assert [metric["Name"] for metric in job["AlgorithmSpecification"]["MetricDefinitions"]] == list(METRICS)
+
+
+def test_the_container_comes_from_a_public_base_and_is_tagged_by_its_content(sandbox: Templates) -> None:
+    project = only(sandbox["jobs"], "AWS::CodeBuild::Project")
+    (variable,) = [one for one in project["Environment"]["EnvironmentVariables"] if one["Name"] == "IMAGE_URI"]
+    tag = text(variable["Value"]).rpartition(":")[2]
+    find = definition(sandbox["jobs"])["States"]["FindImage"]["Parameters"]
+    assert find["ImageIds"] == [{"ImageTag": tag}]
+    assert only(sandbox["jobs"], "AWS::ECR::Repository")["ImageTagMutability"] == "IMMUTABLE"
+    assert "docker push" in project["Source"]["BuildSpec"]
+
+
+def test_passing_a_role_is_bound_to_sagemaker(configuration: Templates) -> None:
+    passes = [
+        statement
+        for template in configuration.values()
+        for policy in resources(template, "AWS::IAM::Policy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "iam:PassRole" in statement["Action"]
+    ]
+    assert passes
+    for statement in passes:
+        assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+        assert "*" not in text(statement["Resource"])
+
+
+def test_a_failed_target_is_packaged_like_a_compiled_one_and_fails_alone(sandbox: Templates) -> None:
+    target = definition(sandbox["compilation"])["States"]["Targets"]["ItemProcessor"]["States"]
+    assert target["Create"]["Catch"] == [
+        {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "PackageRefused"}
+    ]
+    choices = {one["Next"] for one in target["CompilationDecide"]["Choices"]}
+    assert choices == {"Package", "PackageFailed"}
+
+
+def test_a_device_writes_under_its_own_name_only(sandbox: Templates) -> None:
+    device = statements(sandbox["deployment"], "TokenExchangeRole")
+    written = [text(one) for statement in device if "s3:PutObject" in statement["Action"]
+               for one in _listed(statement["Resource"])]  # fmt: skip
+    assert len(written) == 2
+    assert all("/${credentials-iot:ThingName}/*" in resource for resource in written)
+    assert not [one for statement in device for one in _listed(statement["Action"]) if one.startswith("s3:Delete")]
+
+
+def test_code_and_model_go_to_groups_of_their_own(sandbox: Templates) -> None:
+    deployment = only(sandbox["deployment"], "AWS::GreengrassV2::Deployment")
+    assert list(deployment["Components"]) == ["reefloop.Classifier"]
+    assert "BaseGroup" in text(deployment["TargetArn"])
+    states = definition(sandbox["deployment"])["States"]
+    assert "CanaryGroup" in states["DeployCanary"]["Parameters"]["group_arn"]
+    assert "FleetGroup" in states["DeployFleet"]["Parameters"]["group_arn"]
+
+
+def test_the_classifier_is_a_component_version_that_comes_and_goes_with_its_content(sandbox: Templates) -> None:
+    deployment = sandbox["deployment"]
+    (resource,) = [one for one in deployment["Resources"].values() if one["Type"].endswith("ComponentVersion")]
+    recipe = json.loads(text(resource["Properties"]["InlineRecipe"]))
+    used = only(deployment, "AWS::GreengrassV2::Deployment")["Components"]["reefloop.Classifier"]["ComponentVersion"]
+    assert resource["DeletionPolicy"] == "Delete"
+    assert recipe["ComponentVersion"] == used
+    assert len(json.dumps(recipe)) < 8000
+    assert recipe["Manifests"][0]["Artifacts"][0]["Uri"].endswith(".zip")
+
+
+def test_the_loop_runs_the_four_stages_and_stops_when_there_is_nothing_to_do(sandbox: Templates) -> None:
+    states = definition(sandbox["loop"])["States"]
+    assert [name for name in states if states[name]["Type"] == "Task"] == [
+        "Labeling",
+        "Training",
+        "Compilation",
+        "Deployment",
+    ]
+    assert {name for name in states if states[name]["Type"] == "Succeed"} == {"NothingNew", "ChampionStays"}
+
+
+def test_everything_is_tagged_with_project_and_stage(sandbox: Templates) -> None:
+    bucket = only(sandbox["storage"], "AWS::S3::Bucket", "Data")
+    assert {"Key": "project", "Value": "reefloop"} in bucket["Tags"]
+    assert {"Key": "stage", "Value": "sandbox"} in bucket["Tags"]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
