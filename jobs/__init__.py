@@ -1,0 +1,1 @@
+"""What runs inside SageMaker jobs: one container, one verb per job."""

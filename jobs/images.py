@@ -1,0 +1,31 @@
+"""From a file to what the network sees, the same in training, in scoring and on the device."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+class UnreadableImage(Exception):
+    """A file that is missing or that Pillow cannot decode."""
+
+
+def load(path: Path, pixels: int) -> NDArray[np.uint8]:
+    """Decode, convert to RGB, resize to (pixels, pixels) bilinearly: HWC bytes.
+
+    Raises:
+        UnreadableImage: saying why.
+    """
+    try:
+        with Image.open(path) as image:
+            resized = image.convert("RGB").resize((pixels, pixels), Image.Resampling.BILINEAR)
+    # Pillow's decoders raise nearly anything on bytes that are not an image.
+    except Exception as error:
+        raise UnreadableImage(f"{type(error).__name__}: {error}".replace(str(path), path.name)) from None
+    return np.asarray(resized)
+
+
+def as_input(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """One HWC image as the model's input: float32 [1, 3, pixels, pixels], 0..1."""
+    return (image.astype(np.float32) / np.float32(255)).transpose(2, 0, 1)[None]

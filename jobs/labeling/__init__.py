@@ -1,0 +1,1 @@
+"""Labels: routing, consolidation, the human-level baseline, datasets."""

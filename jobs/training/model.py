@@ -1,0 +1,67 @@
+"""A small residual network that trains anywhere."""
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+WIDTH: Final = 24
+WIDEST: Final = 256
+FINAL_PIXELS: Final = 7
+"""Stages halve the picture until it is at most this wide: 64 pixels take three stages, 224 take four."""
+
+
+class Standardize(nn.Module):
+    """Give every picture's channels mean 0 and variance 1: takes out the water's colour cast and the light.
+
+    Inside the network, so that it is in the exported graph and cannot be forgotten on a device.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        centred = images - _mean(images)
+        return centred / torch.sqrt(_mean(centred * centred) + 1e-3)
+
+
+def _mean(images: Tensor) -> Tensor:
+    """Mean over height and width, one axis after the other.
+
+    ONNX Runtime adds the values of both axes up in one float32, which costs two more decimal places than the rest of
+    the network does.
+    """
+    return images.mean(3, keepdim=True).mean(2, keepdim=True)
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions around a shortcut, halving the picture (He et al., https://arxiv.org/abs/1512.03385)."""
+
+    def __init__(self, channels_in: int, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels_in, channels, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(2), nn.Conv2d(channels_in, channels, 1, bias=False), nn.BatchNorm2d(channels)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        summed: Tensor = self.body(images) + self.shortcut(images)
+        return torch.relu(summed)
+
+
+def build(classes: int, pixels: int) -> nn.Sequential:
+    """The untrained network: [n, 3, pixels, pixels] RGB 0..1 in, [n, classes] logits out. Seed torch before."""
+    layers: list[nn.Module] = [
+        Standardize(),
+        nn.Conv2d(3, WIDTH, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(WIDTH),
+        nn.ReLU(inplace=True),
+    ]
+    size, channels_in, channels = pixels // 2, WIDTH, WIDTH
+    while size > FINAL_PIXELS:
+        layers.append(Residual(channels_in, channels))
+        channels_in, channels, size = channels, min(2 * channels, WIDEST), size // 2
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels_in, classes))
