@@ -14,10 +14,10 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from offline import cdk, cloudformation, functions, step_functions
 from offline.faults import Faults
 from offline.gate import Gate
-from offline.services import codebuild, greengrassv2, sagemaker
+from offline.services import codebuild, greengrassv2, s3, sagemaker
 from offline.state import ACCOUNT_ID, Crew, State
 
-_PARTS = (cloudformation, functions, step_functions, sagemaker, codebuild, greengrassv2)
+_PARTS = (cloudformation, functions, s3, step_functions, sagemaker, codebuild, greengrassv2)
 
 
 class Account:
@@ -108,7 +108,7 @@ class Account:
 
     def bootstrap(self) -> None:
         """Make the CDKToolkit stack, as every account needs once before the first deployment."""
-        self.cdk("bootstrap", f"aws://{ACCOUNT_ID}/{self.state.region}")
+        self.cdk("bootstrap", f"aws://{ACCOUNT_ID}/{self.state.region}", cwd=self.state.folder)
 
 
 def _forget() -> None:

@@ -50,8 +50,8 @@ class Gate(DomainDispatcherApplication):
         if signed is not None:
             call, answer = self._judge(request, signed[1])
         try:
-            if answer is None and call is not None and call.service in SERVICES:
-                answer = self._own(SERVICES[call.service], call)
+            if answer is None and call is not None and (own := SERVICES.get(call.name) or SERVICES.get(call.service)):
+                answer = self._own(own, call)
             if answer is None:
                 return super().__call__(environ, start)
         except NotImplementedError as error:
