@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -134,11 +134,11 @@ class Follower:
         return next((stage for stage, arn in self.project.machines.items() if arn == machine_arn), "other")
 
 
-def reasons(execution: Execution) -> list[str]:
-    """Why an execution did not succeed, from the innermost cause outwards, a sentence each."""
-    found = [reason for child in execution.children for reason in reasons(child)]
+def reasons(execution: Execution, *, log: Callable[[Job], str] = lambda job: job.log) -> list[str]:
+    """Why an execution did not succeed, the innermost causes, a sentence each; `log` says where a job's log is."""
+    found = [reason for child in execution.children for reason in reasons(child, log=log)]
     found += [
-        f"{job.kind} job {job.name} {job.status.lower()}: {job.reason or 'no reason given'} (log: {job.log})"
+        f"{job.kind} job {job.name} {job.status.lower()}: {job.reason or 'no reason given'} (log: {log(job)})"
         for job in execution.jobs
         if job.failed
     ]

@@ -1,5 +1,6 @@
 """What a person sees while the loop runs: a live picture on a terminal, a line for each change anywhere else."""
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -65,7 +66,9 @@ def device_rows(devices: Iterable[Device]) -> Iterator[Row]:
 class Screen:
     """The terminal. Everything that is to stay goes through `say`; `show` draws what is so at the moment."""
 
-    terminal: Console = field(default_factory=lambda: Console(highlight=False))
+    terminal: Console = field(
+        default_factory=lambda: Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    )
     _live: Live | None = None
     _told: set[str] = field(default_factory=set)
 
@@ -82,6 +85,11 @@ class Screen:
 
     def say(self, text: str, style: str = "") -> None:
         self.terminal.print(escape(text), style=style, soft_wrap=True)
+
+    def print(self, table: Table) -> None:
+        """Leave a table behind."""
+        self.terminal.print(table)
+        self.terminal.print()
 
     def show(self, rows: Sequence[Row]) -> None:
         """Draw the rows in place of the earlier ones; without a terminal, print those that were not seen before."""

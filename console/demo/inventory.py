@@ -1,4 +1,4 @@
-"""Everything an account has, kind by kind: taken before the deployment and after the destruction, it must be the same."""
+"""Everything an account has, by kind: after the destruction it must be what it was before the deployment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,8 +1,7 @@
 """The demo's photographs: drawn scenes or somebody's folder, dealt into gold, uploads and what devices will see."""
 
 import hashlib
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final

@@ -14,6 +14,10 @@ from console.screen import Screen
 LIMIT_SECONDS: Final = 300.0
 
 
+class OutOfTime(BaseException):
+    """All steps together took too long. No Exception: nothing on the way, a retry say, may take it for its own."""
+
+
 class StepFailed(Failure):
     """A step of the demo did not succeed; the message says which and why."""
 
@@ -43,6 +47,8 @@ class Steps:
             yield
         except (StepFailed, Refusal):
             raise
+        except OutOfTime as error:
+            raise StepFailed(f"step {name!r} was not done: {error}") from error
         except Exception as error:
             raise StepFailed(f"step {name!r} failed: {error or type(error).__name__}") from error
         finally:
@@ -52,10 +58,10 @@ class Steps:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the main thread when the block takes longer."""
+    """Raise OutOfTime in the main thread when the block takes longer."""
 
     def expire(_number: int, _frame: FrameType | None) -> None:
-        raise TimeoutError(f"the demo took longer than {LIMIT_SECONDS:.0f} s")
+        raise OutOfTime(f"the demo took longer than {LIMIT_SECONDS:.0f} s")
 
     before = signal.signal(signal.SIGALRM, expire)
     signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))

@@ -36,6 +36,11 @@ class Workspace:
         self._use(self._temporary)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def drawn(self) -> Path:
+        """Where scenes are drawn."""
+        return self.folder / "drawn"
+
     def _use(self, temporary: str | None) -> None:
         tempfile.tempdir = None
         if temporary is None:

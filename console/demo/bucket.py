@@ -1,0 +1,48 @@
+"""Reads a bucket: whole objects, and how much lies under a prefix."""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from console.clients import Clients
+from console.demo.measure import Line, read_lines
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One bucket of the account."""
+
+    clients: Clients
+    name: str
+
+    def read(self, key: str) -> bytes:
+        body: bytes = self.clients("s3").get_object(Bucket=self.name, Key=key)["Body"].read()
+        return body
+
+    def read_lines(self, key: str) -> list[Line]:
+        """The objects of a JSON Lines file; none where there is no such file."""
+        try:
+            return read_lines(self.read(key).decode())
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {"NoSuchKey", "404"}:
+                raise
+            return []
+
+    def read_member(self, key: str, member: str) -> Mapping[str, Any]:
+        """A JSON file in a tar archive."""
+        with tarfile.open(fileobj=io.BytesIO(self.read(key)), mode="r:*") as archive:
+            for entry in archive:
+                if entry.name.removeprefix("./") == member and (file := archive.extractfile(entry)):
+                    document: Mapping[str, Any] = json.load(file)
+                    return document
+        raise FileNotFoundError(f"s3://{self.name}/{key} has no {member}")
+
+    def sizes(self, prefix: str) -> Iterator[int]:
+        """Bytes of every object under a prefix."""
+        for page in self.clients("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+            yield from (item["Size"] for item in page.get("Contents", []))

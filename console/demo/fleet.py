@@ -1,0 +1,128 @@
+"""The demo's core devices: three cameras on this machine, one of them the canary."""
+
+import json
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+from types import TracebackType
+from typing import Any, Final, Self
+
+from console.demo.measure import Line, read_lines
+from console.devices import Device, DeviceReader
+from console.errors import Failure
+from console.photos import Photo
+from console.project import Project
+from offline.device import CoreDevice, provision
+from offline.state import State
+from reefloop.contracts import CLASSIFIER_COMPONENT
+
+THINGS: Final[Mapping[str, str]] = {
+    "reef-canary": "CanaryGroup",
+    "reef-north": "FleetGroup",
+    "reef-south": "FleetGroup",
+}
+PATIENCE_SECONDS: Final = 60.0
+_ARCHITECTURES: Final = {"x86_64": "amd64", "arm64": "aarch64"}
+
+
+@dataclass
+class Fleet:
+    """The cameras between provisioning and the end of the block."""
+
+    state: State
+    project: Project
+    cameras: dict[str, CoreDevice] = field(default_factory=dict)
+    fed: dict[str, list[Photo]] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def provision(self) -> None:
+        """Register every camera with IoT, put it into its groups and power it on."""
+        groups = self.project.thing_groups
+        machine = platform.machine()
+        for thing, group in THINGS.items():
+            camera = provision(
+                self.state,
+                thing,
+                groups=[groups["BaseGroup"], groups[group]],
+                platform={"architecture": _ARCHITECTURES.get(machine, machine)},
+                role_alias=self.project.output("deployment", "RoleAlias"),
+                policy=self.project.output("deployment", "IotPolicy"),
+            )
+            self.cameras[thing] = camera
+            camera.start()
+
+    def stop(self) -> None:
+        """Power every camera off; what they reported stays in the account."""
+        for camera in self.cameras.values():
+            camera.stop()
+
+    def feed(self, photos: Sequence[Photo]) -> None:
+        """Let something swim by: hand each photograph to one camera, in turn."""
+        for photo, (thing, camera) in zip(photos, cycle(self.cameras.items()), strict=False):
+            # Renamed into the folder: the classifier must never read half a frame.
+            draft = camera.frames.parent / f".{photo.name}"
+            shutil.copyfile(photo.path, draft)
+            draft.replace(camera.frames / photo.name)
+            self.fed.setdefault(thing, []).append(photo)
+
+    def results(self, thing: str) -> list[Line]:
+        """What a camera's log says of every frame that it classified."""
+        logs = (self.cameras[thing].root / "work" / CLASSIFIER_COMPONENT / "results").glob("*.jsonl")
+        return [line for log in sorted(logs) for line in read_lines(log.read_text())]
+
+    def all_results(self) -> list[Line]:
+        return [line for thing in self.cameras for line in self.results(thing)]
+
+    def bytes_fed(self) -> int:
+        """What devices would have sent that send every frame."""
+        return sum(photo.path.stat().st_size for photos in self.fed.values() for photo in photos)
+
+    def wait_for_model(self, reader: DeviceReader, version: str, show: Callable[[Sequence[Device]], None]) -> None:
+        """Wait until every camera serves the model.
+
+        Raises:
+            Failure: a camera refused it, or one does not serve it in time.
+        """
+        for devices in _patiently(reader, show):
+            if refused := [device for device in devices if device.self_test == "failed"]:
+                raise Failure(f"{refused[0].thing} refused model {refused[0].model_version}: {refused[0].reason}")
+            waiting = [device.thing for device in devices if not (device.serves and device.model_version == version)]
+            if devices and not waiting:
+                return
+        raise Failure(f"{', '.join(waiting)} did not serve model {version} within {PATIENCE_SECONDS:.0f} s")
+
+    def wait_for_frames(self, reader: DeviceReader, show: Callable[[Sequence[Device]], None]) -> None:
+        """Wait until every frame is classified and every camera has summed up what it saw and sent what it doubted.
+
+        Raises:
+            Failure: that does not happen in time.
+        """
+        for devices in _patiently(reader, show):
+            behind = [device.thing for device in devices if device.frames < len(self.fed.get(device.thing, ()))]
+            if not behind and not any(self._waiting(thing) for thing in self.cameras):
+                return
+        told = ", ".join(f"{device.thing} {device.frames} of {len(self.fed[device.thing])}" for device in devices)
+        raise Failure(f"devices did not classify their frames within {PATIENCE_SECONDS:.0f} s: {told}")
+
+    def _waiting(self, thing: str) -> bool:
+        """Whether something of a camera has still to be sent."""
+        outbox = self.cameras[thing].root / "work" / CLASSIFIER_COMPONENT / "outbox"
+        return any(path.is_file() for path in outbox.rglob("*"))
+
+
+def _patiently(reader: DeviceReader, show: Callable[[Sequence[Device]], None]) -> Iterator[Sequence[Device]]:
+    """The devices again and again, until patience ends."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        devices = reader.read()
+        show(devices)
+        yield devices
+        time.sleep(0.5)

@@ -1,0 +1,78 @@
+"""The table at the end."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from console.demo.workspace import SUMMARY
+from console.screen import Screen
+
+
+def print_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
+    """Print the summary as tables."""
+    for table in (_rounds(summary), _targets(summary), _devices(summary), _numbers(summary), _seconds(summary)):
+        screen.print(table)
+    screen.say(f"every number: {SUMMARY}")
+
+
+def _rounds(summary: Mapping[str, Any]) -> Table:
+    table = _table("round", "objects", "by machine", "by people", "label error", "epochs", "validation accuracy")
+    for row in summary["rounds"]:
+        counts = (row["objects"], row["machine_labels"], row["human_labels"])
+        trained = (row["training_epochs"], _share(row["validation_accuracy"]))
+        table.add_row(row["round"], *map(_text, counts), _share(row["label_error"]), *map(_text, trained))
+    return table
+
+
+def _targets(summary: Mapping[str, Any]) -> Table:
+    table = _table("target", "outcome", "KiB", "ms")
+    for row in summary["targets"]:
+        table.add_row(row["target"], row["outcome"], f"{row['bytes'] / 1024:.0f}", _text(row["latency_ms"]))
+    return table
+
+
+def _devices(summary: Mapping[str, Any]) -> Table:
+    table = _table("device", "status", "model", "self-test")
+    for row in summary["devices"]:
+        table.add_row(row["thing"], row["status"], row["model_version"], row["self_test"])
+    return table
+
+
+def _numbers(summary: Mapping[str, Any]) -> Table:
+    everything = summary["bytes_send_everything"]
+    share = f" ({summary['bytes_sent'] / everything:.0%} of sending everything)" if everything else ""
+    table = _table("at the edge", "")
+    table.add_row("frames", f"{summary['frames']} at {_text(summary['frames_per_second'])} per second and device")
+    table.add_row(
+        "latency", f"p50 {_text(summary['latency_ms']['p50'])} ms, p99 {_text(summary['latency_ms']['p99'])} ms"
+    )
+    table.add_row("sent", f"{summary['bytes_sent'] / 1024:.0f} KiB{share}")
+    table.add_row("accuracy", _share(summary["edge_accuracy"]))
+    table.add_row("components", ", ".join(f"{c['component']} {c['version']}" for c in summary["component_versions"]))
+    table.add_row("resources", f"{sum(summary['resources'].values())} of {len(summary['resources'])} types")
+    done = [execution["status"] for execution in summary["executions"]].count("SUCCEEDED")
+    table.add_row("executions", f"{done} of {len(summary['executions'])} succeeded")
+    return table
+
+
+def _seconds(summary: Mapping[str, Any]) -> Table:
+    table = _table("step", "seconds")
+    for name, seconds in summary["seconds"].items():
+        table.add_row(name, f"{seconds:.1f}")
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _text(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"

@@ -1,0 +1,171 @@
+"""Collects the numbers of a run from the account and from the devices' own logs; nothing here is written in."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from console.clients import Clients
+from console.demo.bucket import Bucket
+from console.demo.fleet import Fleet
+from console.demo.latency import package_latency_ms
+from console.demo.measure import accuracy, add_up, count_labels
+from console.demo.pictures import Collection
+from console.devices import DeviceReader
+from console.executions import Execution
+from console.project import Project
+from reefloop import contracts as c
+
+
+@dataclass(frozen=True)
+class Collector:
+    """Everything that the numbers come from."""
+
+    clients: Clients
+    project: Project
+    fleet: Fleet
+    collection: Collection
+
+    @property
+    def _data(self) -> Bucket:
+        return Bucket(self.clients, self.project.data_bucket)
+
+    @property
+    def _artifacts(self) -> Bucket:
+        return Bucket(self.clients, self.project.artifact_bucket)
+
+    def collect(self, rounds: Mapping[str, Execution]) -> dict[str, Any]:
+        """The summary, without the seconds of the steps: they are not over yet."""
+        return {
+            "resources": self.resources(),
+            "executions": self.executions(),
+            "rounds": [self.round(name, execution) for name, execution in rounds.items()],
+            "targets": self.targets(rounds),
+            "component_versions": self.component_versions(),
+            "devices": self.devices(),
+            **self.work_of_devices(),
+        }
+
+    def resources(self) -> dict[str, int]:
+        """How many resources of each type the stacks have."""
+        counts: Counter[str] = Counter()
+        for stack in self.project.outputs:
+            for kind, names in self.project.resources(self.clients, stack).items():
+                counts[kind] += len(names)
+        return dict(sorted(counts.items()))
+
+    def executions(self) -> list[dict[str, Any]]:
+        """Every execution of every machine, oldest first."""
+        sfn = self.clients("stepfunctions")
+        found = []
+        for machine, arn in self.project.machines.items():
+            for page in sfn.get_paginator("list_executions").paginate(stateMachineArn=arn):
+                found += [(execution["startDate"], machine, execution) for execution in page["executions"]]
+        return [
+            {"machine": machine, "name": execution["name"], "status": execution["status"]}
+            for _, machine, execution in sorted(found, key=lambda item: item[0])
+        ]
+
+    def round(self, name: str, execution: Execution) -> dict[str, Any]:
+        """What a round labeled, how well, and what was trained on it; None where the round did not come so far."""
+        # An object that people checked after the machine counts as theirs, as it does in the dataset.
+        by_object = {
+            line["source-ref"]: line
+            for manifest in ("machine.manifest", "consolidated.manifest")
+            for line in self._data.read_lines(c.round_key(name, manifest))
+        }
+        pool = {line["source-ref"] for line in self._data.read_lines(c.round_key(name, "pool.manifest"))}
+        labels = count_labels(
+            [line for source, line in by_object.items() if source in pool], self.collection.truth_by_name
+        )
+        model = self._model(execution)
+        return {
+            "round": name,
+            "objects": execution.output.get(c.LABELING, {}).get(c.OBJECTS, 0),
+            "machine_labels": labels.machine,
+            "human_labels": labels.human,
+            "label_error": _rounded(labels.error),
+            "training_epochs": model.get("epochs"),
+            "validation_accuracy": _rounded(model.get("metrics", {}).get("validation_accuracy")),
+        }
+
+    def _model(self, execution: Execution) -> Mapping[str, Any]:
+        """model.json of the round's model; empty when the round trained none."""
+        version = execution.output.get(c.TRAINING, {}).get(c.MODEL_VERSION)
+        return self._data.read_member(c.model_key(version, "model.tar.gz"), "model.json") if version else {}
+
+    def targets(self, rounds: Mapping[str, Execution]) -> list[dict[str, Any]]:
+        """What each target got from the last model that was compiled; the latency is that of its package, here."""
+        compiled = [e.output[c.COMPILATION][c.PACKAGES] for e in rounds.values() if c.COMPILATION in e.output]
+        return [self._target(package) for package in compiled[-1]] if compiled else []
+
+    def _target(self, package: c.Package) -> dict[str, Any]:
+        content = self._artifacts.read(package["key"]) if package["key"] else b""
+        return {
+            "target": package["target"],
+            "outcome": package["outcome"],
+            "artifact_key": package["key"],
+            "bytes": len(content),
+            "latency_ms": package_latency_ms(content) if content else None,
+        }
+
+    def component_versions(self) -> list[dict[str, str]]:
+        """Every version of every component of the account's own."""
+        greengrass = self.clients("greengrassv2")
+        pages = greengrass.get_paginator("list_components").paginate(scope="PRIVATE")
+        arns = [component["arn"] for page in pages for component in page["components"]]
+        versions = [
+            version
+            for arn in arns
+            for page in greengrass.get_paginator("list_component_versions").paginate(arn=arn)
+            for version in page["componentVersions"]
+        ]
+        found = {(version["componentName"], version["componentVersion"]) for version in versions}
+        return [{"component": name, "version": version} for name, version in sorted(found)]
+
+    def devices(self) -> list[dict[str, str]]:
+        """Every core device, with Greengrass's word and its own."""
+        return [
+            {
+                "thing": device.thing,
+                "status": device.health,
+                "model_version": device.model_version,
+                "self_test": device.self_test,
+            }
+            for device in DeviceReader(self.clients, self.project).read()
+        ]
+
+    def work_of_devices(self) -> dict[str, Any]:
+        """What devices saw, how fast, how right, and what it cost to send."""
+        things: Sequence[str] = list(self.fleet.cameras)
+        reader = DeviceReader(self.clients, self.project)
+        work = add_up([summary for thing in things for summary in reader.summaries(thing)])
+        sent = sum(
+            size
+            for thing in things
+            for prefix in (f"{c.IMAGES}edge/{thing}/", c.device_key(thing))
+            for size in self._data.sizes(prefix)
+        )
+        return {
+            "frames": work.frames,
+            "frames_per_second": _rounded(work.frames_per_second),
+            "latency_ms": {"p50": _rounded(work.p50_ms), "p99": _rounded(work.p99_ms)},
+            "bytes_sent": sent,
+            "bytes_send_everything": self.fleet.bytes_fed(),
+            "edge_accuracy": _rounded(accuracy(self.fleet.all_results(), self.collection.truth_by_name)),
+        }
+
+    def accuracy_by_model(self) -> dict[str, float | None]:
+        """Edge accuracy under each model, in the order in which they served."""
+        results = self.fleet.all_results()
+        versions = dict.fromkeys(line["model_version"] for line in sorted(results, key=lambda line: line["at"]))
+        return {
+            version: accuracy(
+                [line for line in results if line["model_version"] == version], self.collection.truth_by_name
+            )
+            for version in versions
+        }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
