@@ -18,7 +18,8 @@ class JobIntegration:
     """How Step Functions runs one kind of job to its end (".sync").
 
     `find` makes the parameters of the describe call and `end` those of the stop call, both from the start call's
-    answer and request; `job` takes the job out of the describe call's answer, `status` out of the job.
+    answer and request; `job` takes the job out of the describe call's answer, `status` out of the job. `shape` is the
+    call whose answer the job looks like, where that is not the describe call.
     """
 
     service: str
@@ -29,6 +30,7 @@ class JobIntegration:
     end: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
     status: Callable[[Mapping[str, Any]], str]
     job: Callable[[dict[str, Any]], dict[str, Any]] = lambda answer: answer
+    shape: str = ""
     running: frozenset[str] = frozenset({"InProgress", "Stopping"})
     succeeded: str = "Completed"
     json_fields: frozenset[str] = field(default=frozenset())
@@ -79,8 +81,9 @@ JOBS: Final[Mapping[str, JobIntegration]] = MappingProxyType(
             stop="stop_build",
             find=lambda answer, _: {"ids": [answer["build"]["id"]]},
             end=lambda answer, _: {"id": answer["build"]["id"]},
-            job=lambda answer: {"Build": answer["builds"][0]},
-            status=lambda job: str(job["Build"]["buildStatus"]),
+            job=lambda answer: {"build": answer["builds"][0]},
+            shape="start_build",
+            status=lambda job: str(job["build"]["buildStatus"]),
             running=frozenset({"IN_PROGRESS"}),
             succeeded="SUCCEEDED",
         ),

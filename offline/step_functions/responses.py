@@ -1,9 +1,11 @@
 """The calls that moto's Step Functions lacks or answers in part."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
+from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from offline.step_functions.executions import REDRIVABLE
@@ -36,6 +38,8 @@ class Responses(StepFunctionResponse):
             answer.result["redriveDate"] = execution.resumed.at
         if execution.stop_date is not None:
             answer.result["stopDate"] = execution.stop_date
+        if execution.exec_status == ExecutionStatus.SUCCEEDED:
+            answer.result["output"] = json.dumps(execution.output)  # moto leaves text as it is, which is no JSON
         return answer
 
     def get_execution_history(self) -> Any:

@@ -69,8 +69,8 @@ def from_boto(value: Any, shape: Any) -> Any:
     kind = getattr(shape, "type_name", "")
     if kind == "structure" and isinstance(value, dict):
         return {name[:1].upper() + name[1:]: from_boto(item, shape.members.get(name)) for name, item in value.items()}
-    if kind == "list" and isinstance(value, list):
-        return [from_boto(item, shape.member) for item in value]
+    if isinstance(value, list):
+        return [from_boto(item, shape.member if kind == "list" else None) for item in value]
     if kind == "map" and isinstance(value, dict):
         return {key: from_boto(item, shape.value) for key, item in value.items()}
     if isinstance(value, dict):

@@ -101,7 +101,7 @@ class RunJob(StateTaskService):
             return None
         for name in job.json_fields & found.keys():
             found[name] = json.loads(found[name])
-        result = _result(found, job.service, job.describe)
+        result = _result(found, job.service, job.shape or job.describe)
         if status != job.succeeded:
             raise self._failed(env, "States.TaskFailed", json.dumps(result))
         return result
