@@ -35,7 +35,7 @@ def judge(devices: Iterable[Device], *, model_version: str, deadline: datetime, 
         reasons = [reason for _, reason in verdicts] or ["the group has no core devices: nothing was proven"]
         return Health(state="passed", reasons=_some(reasons))
     if now >= deadline:
-        overdue = [f"{reason} at the deadline {deadline.isoformat()}" for reason in waiting]
+        overdue = [f"{reason}; it was due by {deadline.isoformat()}" for reason in waiting]
         return Health(state="failed", reasons=_some(overdue))
     return Health(state="waiting", reasons=_some(waiting))
 
