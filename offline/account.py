@@ -9,6 +9,7 @@ from typing import Any, Self
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import MotoRequestHandler
+from moto.s3.models import s3_backends
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from offline import cdk, cloudformation, functions, step_functions
@@ -116,6 +117,7 @@ def _forget() -> None:
     for backends in BackendDict._instances:
         backends.clear()
     BackendDict._instances.clear()
+    s3_backends.bucket_accounts.clear()  # whose each bucket is, kept beside the backends
 
 
 _open: Account | None = None
