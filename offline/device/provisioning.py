@@ -1,0 +1,81 @@
+"""Makes an IoT thing a core device, as the AWS IoT Greengrass Core installer does it.
+
+https://docs.aws.amazon.com/greengrass/v2/developerguide/manual-installation.html
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from offline.device.core import CoreDevice
+from offline.state import State
+
+LAPTOP: Final[Mapping[str, str]] = {"os": "linux", "architecture": "amd64", "runtime": "aws_nucleus_lite"}
+
+
+def provision(
+    state: State,
+    thing: str,
+    *,
+    groups: Sequence[str],
+    platform: Mapping[str, str] = LAPTOP,
+    role_alias: str = "",
+    policy: str = "",
+    settle_seconds: float = 1.0,
+) -> CoreDevice:
+    """A core device, registered with IoT and not yet started.
+
+    Args:
+        groups: names of the thing groups that it joins; they must exist.
+        platform: attributes of the device, beside those of a laptop: {"architecture": "aarch64", "board": "..."}.
+        role_alias: what its certificate is exchanged through; may be left out when the account has only one.
+        policy: the IoT policy of its certificate; may be left out when the account has only one.
+
+    Raises:
+        ValueError: the role alias or the policy is not given and not the only one.
+    """
+    iot = state.client("iot")
+    role_alias = role_alias or _only(iot.list_role_aliases()["roleAliases"], "role alias", "role_alias")
+    names = [found["policyName"] for found in iot.list_policies()["policies"]]
+    policy = policy or _only(names, "IoT policy", "policy")
+
+    iot.create_thing(thingName=thing)
+    certificate = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_policy(policyName=policy, target=certificate["certificateArn"])
+    iot.attach_thing_principal(thingName=thing, principal=certificate["certificateArn"])
+    for group in groups:
+        iot.add_thing_to_thing_group(thingGroupName=group, thingName=thing)
+
+    root = state.folder / "devices" / thing
+    root.mkdir(parents=True, exist_ok=True)
+    for name, content in (("certificate.pem", certificate["certificatePem"]), ("key.pem", certificate["keyPair"])):
+        (root / name).write_text(content if isinstance(content, str) else content["PrivateKey"])
+    return CoreDevice(
+        state,
+        thing,
+        root=root,
+        platform={**LAPTOP, **platform},
+        credentials=_exchange(state, role_alias, certificate["certificateId"]),
+        settle_seconds=settle_seconds,
+    )
+
+
+def _exchange(state: State, role_alias: str, certificate_id: str) -> dict[str, str]:
+    """Credentials for a certificate, as the credentials provider gives them: the session is named after it.
+
+    https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.html
+    """
+    described = state.client("iot").describe_role_alias(roleAlias=role_alias)["roleAliasDescription"]
+    given: Mapping[str, Any] = state.client("sts").assume_role(
+        RoleArn=described["roleArn"], RoleSessionName=certificate_id[:64]
+    )["Credentials"]
+    return {
+        "aws_access_key_id": given["AccessKeyId"],
+        "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
+    }
+
+
+def _only(names: Sequence[str], what: str, parameter: str) -> str:
+    if len(names) != 1:
+        raise ValueError(f"the account has {len(names)} of: {what} ({', '.join(names)}); say which with {parameter}=")
+    return names[0]

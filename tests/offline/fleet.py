@@ -1,0 +1,115 @@
+"""What tests of Greengrass ask of their account: components out of a few words, groups, devices, deployments."""
+
+import io
+import json
+import time
+import uuid
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from offline.account import Account
+from offline.device import CoreDevice, provision
+
+BUCKET = "component-artifacts"
+LINUX = {"os": "linux", "runtime": "*"}
+
+
+def any_name(kind: str) -> str:
+    return f"{kind}-{uuid.uuid4().hex[:8]}"
+
+
+def archive(files: Mapping[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as zipped:
+        for name, content in files.items():
+            zipped.writestr(name, content)
+    return buffer.getvalue()
+
+
+def recipe(name: str, version: str = "1.0.0", **changes: Any) -> dict[str, Any]:
+    """A recipe that runs nothing."""
+    return {
+        "RecipeFormatVersion": "2020-01-25",
+        "ComponentName": name,
+        "ComponentVersion": version,
+        "Manifests": [{"Platform": LINUX, "Lifecycle": {}}],
+    } | changes
+
+
+class Fleet:
+    """The devices of one account, and what makes them work."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.greengrass, self.s3, self.iot = (account.client(name) for name in ("greengrassv2", "s3", "iot"))
+        self.s3.create_bucket(Bucket=BUCKET)
+        trust = {"Version": "2012-10-17", "Statement": []}
+        role = account.client("iam").create_role(RoleName="exchange", AssumeRolePolicyDocument=json.dumps(trust))
+        self.iot.create_role_alias(roleAlias="exchange", roleArn=role["Role"]["Arn"])
+        self.iot.create_policy(policyName="device", policyDocument=json.dumps(trust))
+
+    # ---- Components --------------------------------------------------------------------------------------------------
+
+    def artifact(self, files: Mapping[str, str], key: str = "") -> str:
+        """The URI of a new archive."""
+        key = key or f"{any_name('artifact')}.zip"
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=archive(files))
+        return f"s3://{BUCKET}/{key}"
+
+    def create(self, document: Mapping[str, Any]) -> str:
+        """The ARN of a new component version, once it is DEPLOYABLE."""
+        arn: str = self.greengrass.create_component_version(inlineRecipe=json.dumps(document))["arn"]
+        while self.greengrass.describe_component(arn=arn)["status"]["componentState"] != "DEPLOYABLE":
+            time.sleep(0.05)
+        return arn
+
+    def component(self, name: str, version: str = "1.0.0", *, run: str = "sleep 60", **manifest: Any) -> str:
+        """A component that runs one line on any Linux; the ARN of the version."""
+        made = {"Platform": LINUX, "Lifecycle": {"run": run}} | manifest
+        return self.create(recipe(name, version, Manifests=[made]))
+
+    # ---- Groups, deployments, devices --------------------------------------------------------------------------------
+
+    def group(self) -> str:
+        """The ARN of a new thing group."""
+        arn: str = self.iot.create_thing_group(thingGroupName=any_name("group"))["thingGroupArn"]
+        return arn
+
+    def deploy(self, target: str, components: Mapping[str, str], **request: Any) -> str:
+        """The id of a new deployment."""
+        asked = {name: {"componentVersion": version} for name, version in components.items()}
+        made = self.greengrass.create_deployment(targetArn=target, components=asked, **request)
+        return str(made["deploymentId"])
+
+    @contextmanager
+    def device(self, *groups: str, **platform: str) -> Iterator[CoreDevice]:
+        """A running device of these groups (ARNs)."""
+        device = self.provision(*groups, **platform)
+        with device:
+            yield device
+
+    def provision(self, *groups: str, **platform: str) -> CoreDevice:
+        names = [arn.rpartition("/")[2] for arn in groups]
+        return provision(self.account.state, any_name("reef"), groups=names, platform=platform, settle_seconds=0.3)
+
+    def effective(self, device: CoreDevice, deployment_id: str) -> dict[str, Any]:
+        answer = self.greengrass.list_effective_deployments(coreDeviceThingName=device.thing)
+        found = [each for each in answer["effectiveDeployments"] if each["deploymentId"] == deployment_id]
+        return dict(found[0])
+
+    def installed(self, device: CoreDevice) -> dict[str, tuple[str, str]]:
+        """Version and lifecycle state of each component that the device reports."""
+        answer = self.greengrass.list_installed_components(coreDeviceThingName=device.thing, topologyFilter="ALL")
+        return {
+            each["componentName"]: (each["componentVersion"], each["lifecycleState"])
+            for each in answer["installedComponents"]
+        }
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Fleet]:
+    with Account(folder) as account:
+        yield Fleet(account)
