@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from moto.iam.access_control import IAMPolicy, PermissionResult
-from moto.s3.models import FakeBucket
+from moto.s3.models import FakeBucket, s3_backends
 
 from offline.state import State
 
@@ -12,6 +12,8 @@ from offline.state import State
 def install(state: State) -> None:  # noqa: ARG001
     """Judge bucket policies without the statements that carry a condition."""
     FakeBucket.get_permission = _permission
+    # moto's reset forgets the buckets of an earlier account, but not that their names are taken.
+    s3_backends.bucket_accounts.clear()
 
 
 def _permission(bucket: Any, action: str, resource: str) -> Any:
