@@ -1,0 +1,307 @@
+"""The synthesized state machines, executed: a whole turn of the loop, and how each stage fails."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from offline.account import Account
+from offline.crew import Crew
+from offline.device.provisioning import provision
+from reefloop.contracts import model_key, package_key
+from settings import Settings
+from tests.workflow.deployed import SPECIES, Deployed
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    truth: dict[str, str] = {}
+    folder = tmp_path_factory.mktemp("workflow")
+    with Account(folder / "account", crew=Crew(truth=truth)) as account:
+        loop = Deployed(account, truth, folder)
+        loop.deploy()
+        yield loop
+
+
+@pytest.fixture(scope="module")
+def turned(deployed: Deployed) -> dict[str, Any]:
+    """The first turn of the loop: its execution. Every test below comes after it."""
+    deployed.upload()
+    return deployed.run("loop", {"round": "first"}, "first")
+
+
+@pytest.fixture(autouse=True)
+def _no_faults_left(deployed: Deployed) -> Iterator[None]:
+    yield
+    deployed.account.faults.clear()
+
+
+# ---- The happy path --------------------------------------------------------------------------------------------------
+
+
+def test_a_turn_of_the_loop_ends_with_a_model_on_its_way_to_the_devices(
+    deployed: Deployed, turned: dict[str, Any]
+) -> None:
+    assert turned["status"] == "SUCCEEDED", turned
+    output = turned["output"]
+    assert output["labeling"]["objects"] == 48
+    assert output["training"]["accepted"] is True
+    assert output["deployment"]["component_version"] == "1.1.0"
+    components = deployed.client("greengrassv2").list_components(scope="PRIVATE")["components"]
+    assert {"reefloop.Classifier", "reefloop.Model"} == {component["componentName"] for component in components}
+
+
+def test_the_dataset_holds_what_people_said_about_each_new_image(deployed: Deployed, turned: dict[str, Any]) -> None:
+    version = turned["output"]["labeling"]["dataset_version"]
+    lines = [
+        line for split in ("train", "validation", "test")
+        for line in deployed.read_lines(f"datasets/{version}/{split}.manifest")
+    ]  # fmt: skip
+    uncertain = 48 - len(lines)
+    right = sum(line["species-metadata"]["class-name"] == deployed.truth_of(line["source-ref"]) for line in lines)
+    assert uncertain <= 5
+    assert right / len(lines) >= 0.9
+    assert all("gold/" not in line["source-ref"] for line in lines)
+
+
+def test_worker_answers_lie_where_ground_truth_writes_them(deployed: Deployed, turned: dict[str, Any]) -> None:
+    (job,) = {key.split("/")[3] for key in deployed.keys("rounds/first/labeling-jobs/")}
+    output = deployed.read_lines(f"rounds/first/labeling-jobs/{job}/manifests/output/output.manifest")
+    responses = deployed.keys(f"rounds/first/labeling-jobs/{job}/annotations/worker-response/iteration-1/")
+    assert len({key.split("/")[-2] for key in responses}) == len(output)
+    answers = deployed.read_json(responses[0])["answers"]
+    assert len({answer["workerId"] for answer in answers}) == 3
+    assert answers[0]["answerContent"]["crowd-image-classifier"]["label"] in SPECIES
+
+
+def test_every_target_gets_a_package_that_a_device_can_check(deployed: Deployed, turned: dict[str, Any]) -> None:
+    version = turned["output"]["training"]["model_version"]
+    packages = turned["output"]["compilation"]["packages"]
+    assert [package["target"] for package in packages] == list(Settings.load("laptop").compilation.targets)
+    assert {package["outcome"] for package in packages} == {"compiled"}
+    body = deployed.read(package_key(version, "linux-x86_64"), bucket=deployed.project.artifact_bucket)
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        sums = dict(reversed(line.split(maxsplit=1)) for line in archive.read("SHA256SUMS").decode().splitlines())
+        assert {"model.onnx", "labels.json", "model.json"} <= set(sums)
+        for name, expected in sums.items():
+            assert hashlib.sha256(archive.read(name)).hexdigest() == expected, name
+
+
+def test_a_round_without_new_images_ends_well_and_trains_nothing(deployed: Deployed, turned: dict[str, Any]) -> None:
+    execution = deployed.run("loop", {"round": "idle"}, "idle")
+    assert execution["status"] == "SUCCEEDED"
+    assert deployed.states(execution["executionArn"])[-1] == "NothingNew"
+
+
+def test_a_model_that_is_worse_than_the_champion_is_registered_and_goes_nowhere(
+    deployed: Deployed, turned: dict[str, Any]
+) -> None:
+    strong = register(deployed, "strong", test_accuracy="1.0", test_objects="100000")
+    try:
+        execution = deployed.run("training", {"dataset_version": "first"}, "worse")
+    finally:
+        deployed.client("sagemaker").delete_model_package(ModelPackageName=strong)
+    assert execution["status"] == "SUCCEEDED"
+    assert execution["output"]["accepted"] is False
+    assert any("worse than" in reason for reason in execution["output"]["reasons"])
+    newest = deployed.client("sagemaker").list_model_packages(
+        ModelPackageGroupName="reefloop", SortBy="CreationTime", SortOrder="Descending"
+    )["ModelPackageSummaryList"][0]
+    assert newest["ModelApprovalStatus"] == "Rejected"
+
+
+def register(deployed: Deployed, version: str, *, test_accuracy: str, test_objects: str) -> str:
+    """An approved model in the registry; its ARN."""
+    arn: str = deployed.client("sagemaker").create_model_package(
+        ModelPackageGroupName="reefloop",
+        ModelPackageDescription=version,
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={"Containers": [{"Image": "image", "ModelDataUrl": "s3://bucket/model.tar.gz"}]},
+        CustomerMetadataProperties={
+            "model_version": version,
+            "dataset_version": "first",
+            "test_accuracy": test_accuracy,
+            "test_objects": test_objects,
+        },
+    )["ModelPackageArn"]
+    return arn
+
+
+# ---- Names -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_execution_name_of_80_characters_makes_valid_job_names_that_are_all_different(
+    deployed: Deployed, turned: dict[str, Any]
+) -> None:
+    before = set(deployed.job_names("Compilation"))
+    version = turned["output"]["training"]["model_version"]
+    execution = deployed.run("compilation", {"model_version": version}, "n" * 79 + "_")
+    made = set(deployed.job_names("Compilation")) - before
+    assert execution["status"] == "SUCCEEDED", execution
+    assert len(made) == len(Settings.load("laptop").compilation.targets)
+    assert all(len(name) <= 63 for name in made)
+
+
+def test_a_throttled_call_is_made_again_under_another_name(deployed: Deployed, turned: dict[str, Any]) -> None:
+    asked: list[str] = []
+
+    def first_of_its_kind(request: Any) -> bool:
+        asked.append(request["CompilationJobName"])
+        return len(asked) == 1
+
+    deployed.account.faults.refuse(
+        "sagemaker:CreateCompilationJob", "ThrottlingException", "Rate exceeded", match=first_of_its_kind
+    )
+    version = turned["output"]["training"]["model_version"]
+    execution = deployed.run("compilation", {"model_version": version}, "throttled")
+    assert {package["outcome"] for package in execution["output"]["packages"]} == {"compiled"}
+    assert asked[0] not in deployed.job_names("Compilation")
+
+
+def test_a_redriven_round_gets_a_new_labeling_job(deployed: Deployed, turned: dict[str, Any]) -> None:
+    deployed.upload(per_class=2)
+    deployed.account.faults.fail_job("labeling", "the workforce went home")
+    failed = deployed.run("labeling", {"round": "redriven"}, "redriven")
+    assert failed["status"] == "FAILED"
+    assert "the workforce went home" in failed["cause"]
+    (first,) = names_of(deployed, "redriven")
+
+    deployed.client("stepfunctions").redrive_execution(executionArn=failed["executionArn"])
+    again = deployed.end_of(failed["executionArn"])
+    assert again["status"] == "SUCCEEDED", again
+    assert again["output"]["objects"] == 8
+    assert len(names_of(deployed, "redriven") - {first}) == 1
+
+
+def names_of(deployed: Deployed, round_: str) -> set[str]:
+    """The labeling jobs of a round."""
+    describe = deployed.client("sagemaker").describe_labeling_job
+    jobs = [describe(LabelingJobName=name) for name in deployed.job_names("Labeling")]
+    return {job["LabelingJobName"] for job in jobs if f"/rounds/{round_}/" in job["OutputConfig"]["S3OutputPath"]}
+
+
+# ---- How each stage fails --------------------------------------------------------------------------------------------
+
+
+def test_labeling_fails_with_the_reason_of_its_processing_job(deployed: Deployed, turned: dict[str, Any]) -> None:
+    deployed.upload(per_class=1)
+    deployed.account.faults.fail_job("processing", "the disk is full")
+    execution = deployed.run("labeling", {"round": "no-score"}, "no-score")
+    assert execution["status"] == "FAILED"
+    assert "the disk is full" in execution["cause"]
+
+
+def test_training_fails_with_the_reason_of_its_job(deployed: Deployed, turned: dict[str, Any]) -> None:
+    deployed.account.faults.fail_job("training", "AlgorithmError: the loss is not a number")
+    execution = deployed.run("training", {"dataset_version": "first"}, "nan")
+    assert execution["status"] == "FAILED"
+    assert "the loss is not a number" in execution["cause"]
+
+
+def test_training_on_a_dataset_that_is_not_there_says_so_before_it_costs_anything(
+    deployed: Deployed, turned: dict[str, Any]
+) -> None:
+    before = deployed.job_names("Training")
+    execution = deployed.run("training", {"dataset_version": "nowhere"}, "nowhere")
+    assert execution["status"] == "FAILED"
+    assert execution["error"] == "DatasetMissing"
+    assert "datasets/nowhere" in execution["cause"]
+    assert deployed.job_names("Training") == before
+
+
+def test_a_target_that_fails_ships_the_portable_model_and_fails_alone(
+    deployed: Deployed, turned: dict[str, Any]
+) -> None:
+    reason = "ClientError: OperatorNotImplemented: Gelu"
+    deployed.account.faults.fail_job("compilation", reason, match=lambda job: "imx8mplus" in str(job["OutputConfig"]))
+    version = turned["output"]["training"]["model_version"]
+    execution = deployed.run("compilation", {"model_version": version}, "one-fails")
+    outcomes = {package["target"]: package for package in execution["output"]["packages"]}
+    assert outcomes["imx8mplus"]["outcome"] == "portable"
+    assert reason in outcomes["imx8mplus"]["failure_reason"]
+    assert {p["outcome"] for name, p in outcomes.items() if name != "imx8mplus"} == {"compiled"}
+
+
+def test_too_few_compiled_targets_fail_the_stage(deployed: Deployed, turned: dict[str, Any]) -> None:
+    deployed.account.faults.fail_job("compilation", "ClientError: no such operator", times=100)
+    version = turned["output"]["training"]["model_version"]
+    execution = deployed.run("compilation", {"model_version": version}, "all-fail")
+    assert execution["status"] == "FAILED"
+    assert execution["error"] == "TooFewTargets"
+
+
+def test_a_build_that_fails_ends_the_execution_and_the_next_one_builds_again(
+    deployed: Deployed, turned: dict[str, Any]
+) -> None:
+    repository = deployed.project.output("jobs", "Repository")
+    images = deployed.client("ecr").list_images(repositoryName=repository)["imageIds"]
+    deployed.client("ecr").batch_delete_image(repositoryName=repository, imageIds=images)
+    deployed.account.faults.fail_job("build", "pip could not reach its index")
+    assert deployed.run("jobs", {}, "broken-build")["status"] == "FAILED"
+    assert deployed.run("jobs", {}, "mended-build")["status"] == "SUCCEEDED"
+    assert len(deployed.client("ecr").list_images(repositoryName=repository)["imageIds"]) == 1
+
+
+def test_a_model_that_fails_on_the_canary_goes_back_and_never_reaches_the_fleet(
+    deployed: Deployed, turned: dict[str, Any]
+) -> None:
+    version = turned["output"]["training"]["model_version"]
+    good = {"model_version": version, "packages": turned["output"]["compilation"]["packages"]}
+    packages = [broken_package(deployed, version, "broken")]
+    register(deployed, "broken", test_accuracy="0.5", test_objects="10")
+    with provision(deployed.account.state, "buoy-1", groups=["reefloop-base", "reefloop-canary"]):
+        assert deployed.run("deployment", good, "good-model")["status"] == "SUCCEEDED"
+        fleet = deployed_model(deployed, "FleetGroup")
+
+        execution = deployed.run("deployment", {"model_version": "broken", "packages": packages}, "bad-model")
+
+        assert execution["status"] == "FAILED"
+        assert execution["error"] == "CanaryFailed"
+        assert "buoy-1" in execution["cause"]
+        assert deployed_model(deployed, "FleetGroup") == fleet
+        assert deployed_model(deployed, "CanaryGroup") == fleet
+        report = deployed.read_json("devices/buoy-1/status.json")
+        assert report["self_test"] == "failed" or report["model_version"] == version
+
+
+def deployed_model(deployed: Deployed, group: str) -> str:
+    """The version of the model component that a group is to have."""
+    iot, greengrass = deployed.client("iot"), deployed.client("greengrassv2")
+    name = deployed.project.thing_groups[group]
+    arn = iot.describe_thing_group(thingGroupName=name)["thingGroupArn"]
+    (latest,) = greengrass.list_deployments(targetArn=arn, historyFilter="LATEST_ONLY")["deployments"]
+    components = greengrass.get_deployment(deploymentId=latest["deploymentId"])["components"]
+    return str(components["reefloop.Model"]["componentVersion"])
+
+
+def broken_package(deployed: Deployed, version: str, broken: str) -> dict[str, Any]:
+    """The package of a good model with other golden answers, as a package of the model version `broken`."""
+    bucket, key = deployed.project.artifact_bucket, package_key(broken, "linux-x86_64")
+    source = zipfile.ZipFile(io.BytesIO(deployed.read(package_key(version, "linux-x86_64"), bucket=bucket)))
+    files = {name: source.read(name) for name in source.namelist() if name != "SHA256SUMS"}
+    golden = json.loads(files["golden/golden.json"])
+    for answer in golden:
+        answer["logits"] = [value + 5.0 for value in reversed(answer["logits"])]
+    files["golden/golden.json"] = json.dumps(golden).encode()
+    files["model.json"] = files["model.json"].replace(version.encode(), broken.encode())
+    sums = "".join(f"{hashlib.sha256(body).hexdigest()}  {name}\n" for name, body in sorted(files.items()))
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, body in {**files, "SHA256SUMS": sums.encode()}.items():
+            archive.writestr(name, body)
+    client = deployed.client("s3")
+    client.put_object(Bucket=bucket, Key=key, Body=target.getvalue())
+    client.put_object(
+        Bucket=deployed.project.data_bucket, Key=model_key(broken, "model.json"), Body=files["model.json"]
+    )
+    return {
+        "target": "linux-x86_64",
+        "outcome": "compiled",
+        "key": key,
+        "bytes": len(target.getvalue()),
+        "failure_reason": "",
+    }
