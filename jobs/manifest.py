@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobs.errors import JobError
-from jobs.paths import atomic
+from jobs.paths import atomic, read_json
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/sms-input-data-input-manifest.html
 MAXIMUM_LINE_CHARACTERS: Final = 100_000
@@ -156,8 +156,6 @@ def read_categories(path: Path) -> list[str]:
     Raises:
         JobError: fewer than two classes, or a class named twice.
     """
-    from jobs.paths import read_json
-
     document = read_json(path)
     try:
         names = [entry["label"] for entry in document["labels"]]
