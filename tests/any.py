@@ -47,7 +47,7 @@ def any_model_files(model_version: str, **card: object) -> dict[str, bytes]:
     return {
         "model.onnx": any_bytes(),
         "labels.json": b'["crab", "squid"]',
-        "model.json": json.dumps(any_model_card(model_version, **card)).encode(),  # type: ignore[arg-type]
+        "model.json": json.dumps(any_model_card(model_version, **card)).encode(),
         "golden/golden.json": b"[]",
         "golden/crab.png": any_bytes(),
     }

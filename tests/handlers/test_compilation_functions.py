@@ -180,14 +180,14 @@ class TestSummarize:
     def packages(self, *outcomes: str) -> list[Package]:
         names = list(TARGETS)
         return [
-            Package(target=name, outcome=outcome, key="k", bytes=1, failure_reason=f"why {name}")  # type: ignore[typeddict-item]
+            Package(target=name, outcome=outcome, key="k", bytes=1, failure_reason=f"why {name}")
             for name, outcome in zip(names, outcomes, strict=False)
         ]
 
     def test_writes_down_what_every_target_got(self, account: Account) -> None:
         version = any_model_version()
         event = {"model_version": version, "packages": self.packages("compiled", "portable")}
-        assert summarize.handler(event, None) == event  # type: ignore[arg-type,comparison-overlap]
+        assert summarize.handler(event, None) == event
         assert account.get_json(f"models/{version}/compilation.json") == event
 
     def test_fails_when_too_few_targets_compiled_and_writes_it_down_all_the_same(self, account: Account) -> None:
@@ -201,4 +201,4 @@ class TestSummarize:
     def test_a_deployment_may_ask_for_none(self, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MINIMUM_TARGETS", "0")
         event = {"model_version": any_model_version(), "packages": self.packages("portable")}
-        assert summarize.handler(event, None)["packages"] == event["packages"]  # type: ignore[arg-type]
+        assert summarize.handler(event, None)["packages"] == event["packages"]

@@ -18,7 +18,7 @@ def packaged(account: Account, target: str, version: str, outcome: str = "compil
     key = contracts.package_key(version, target) if outcome != "refused" else ""
     if key:
         account.put(key, any_bytes(), bucket=ARTIFACTS)
-    return Package(target=target, outcome=outcome, key=key, bytes=32, failure_reason="")  # type: ignore[typeddict-item]
+    return Package(target=target, outcome=outcome, key=key, bytes=32, failure_reason="")
 
 
 def deployable(account: Account, *targets: str) -> DeploymentInput:

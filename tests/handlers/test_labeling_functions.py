@@ -21,7 +21,7 @@ def pooled(account: Account, round_: str) -> list[str]:
 
 
 def input_uris(answer: contracts.Pool | contracts.Tasks) -> dict[str, str]:
-    return {item["InputName"]: item["S3Input"]["S3Uri"] for item in answer["processing_inputs"]}  # type: ignore[index,misc]
+    return {item["InputName"]: item["S3Input"]["S3Uri"] for item in answer["processing_inputs"]}
 
 
 def labeled(key: str, name: str = "crab") -> dict[str, object]:
@@ -136,7 +136,7 @@ class TestListPool:
             RoleArn="arn:aws:iam::123456789012:role/any-role",
         )
         [images] = [item for item in answer["processing_inputs"] if item["InputName"] == "images"]
-        assert images["S3Input"]["S3DataType"] == "ManifestFile"  # type: ignore[index]
+        assert images["S3Input"]["S3DataType"] == "ManifestFile"
 
     @pytest.mark.parametrize("round_", ["", "a/b", "../up", " a", "a b", "é", "x" * 64, None])
     def test_refuses_a_round_that_cannot_be_part_of_a_key(self, account: Account, round_: str) -> None:

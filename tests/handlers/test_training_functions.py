@@ -171,7 +171,7 @@ class TestRegister:
     def test_asks_for_the_artifact_when_there_is_none(self, account: Account) -> None:
         event = trained(account, any_model_version()) | {"model_artifact_uri": f"s3://{DATA}/nowhere/model.tar.gz"}
         with pytest.raises(ObjectMissing, match="does not exist"):
-            register.handler(event, None)  # type: ignore[arg-type]
+            register.handler(event, None)
 
     def test_asks_to_keep_strangers_out_of_the_model_package_group(self, account: Account) -> None:
         account.sagemaker.create_model_package(ModelPackageGroupName=GROUP, ModelApprovalStatus="Approved")

@@ -10,6 +10,7 @@ from reefloop.contracts import Package
 from reefloop.deployment import recipe
 from reefloop.deployment.recipe import NothingToDeploy, RecipeTooLarge
 from tests.any import any_model_version
+from tests.edge.recipe_rules import violations
 
 
 def package(target: str, *, version: str = "v", size_bytes: int = 1) -> Package:
@@ -26,7 +27,7 @@ GREENGRASS = [name for name, target in TARGETS.items() if target.greengrass]
 
 @given(names=st.permutations(GREENGRASS))
 def test_the_manifest_of_a_board_stands_before_its_architecture(names: list[str]) -> None:
-    sizes = [len(manifest["Platform"]) for manifest in render([package(name) for name in names])["Manifests"]]  # type: ignore[attr-defined]
+    sizes = [len(manifest["Platform"]) for manifest in render([package(name) for name in names])["Manifests"]]
     assert sizes == sorted(sizes, reverse=True)
 
 
@@ -41,7 +42,11 @@ def test_any_choice_of_targets_fits_or_is_refused(names: list[str], data: st.Dat
         assert not set(names) & set(GREENGRASS)
     else:
         assert len(recipe.encode(made)) < 8196
-        assert len(made["Manifests"]) == len(set(names) & set(GREENGRASS))  # type: ignore[arg-type]
+        assert len(made["Manifests"]) == len(set(names) & set(GREENGRASS))
+
+
+def test_keeps_the_rules_of_both_nuclei() -> None:
+    assert violations(recipe.encode(render([package(name) for name in TARGETS])).decode()) == []
 
 
 def test_more_targets_than_fit_are_refused_with_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +65,7 @@ def test_more_bytes_than_a_component_may_have_are_refused() -> None:
 
 
 def test_a_device_links_the_folder_that_the_artifact_unpacks_into() -> None:
-    [manifest] = render([package("linux-x86_64")])["Manifests"]  # type: ignore[misc, attr-defined]
+    [manifest] = render([package("linux-x86_64")])["Manifests"]
     assert manifest["Lifecycle"] == {
         "run": 'ln -sfn "{artifacts:decompressedPath}/linux-x86_64" "{work:path}/current"',
     }
