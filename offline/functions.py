@@ -142,7 +142,12 @@ class Functions:
             threading.Thread(target=self.run, args=(function, event), daemon=True).start()
             return {"StatusCode": 202}
         answer, log = self.run(function, event)
-        result = {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": _payload(answer)}
+        payload = json.dumps(answer.get("error") or answer["result"]).encode()
+        if len(payload) > _SYNCHRONOUS_BYTES:
+            message = f"Response payload size exceeded maximum allowed payload size ({_SYNCHRONOUS_BYTES} bytes)."
+            answer = _error("Function.ResponseSizeTooLarge", message)
+            payload = json.dumps(answer["error"]).encode()
+        result = {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": payload}
         if "error" in answer:
             result["FunctionError"] = "Unhandled"
         if given.get("LogType") == "Tail":
@@ -314,11 +319,3 @@ def _version(function: LambdaFunction) -> str:
 
 def _error(kind: str, message: str) -> dict[str, Any]:
     return {"error": {"errorMessage": message, "errorType": kind}}
-
-
-def _payload(answer: Mapping[str, Any]) -> bytes:
-    payload = json.dumps(answer["error"] if "error" in answer else answer["result"]).encode()
-    if len(payload) <= _SYNCHRONOUS_BYTES:
-        return payload
-    message = f"Response payload size exceeded maximum allowed payload size ({_SYNCHRONOUS_BYTES} bytes)."
-    return json.dumps({"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"}).encode()

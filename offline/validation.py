@@ -16,7 +16,8 @@ _CODES = (
     "InvalidParameterValueException",
     "InvalidRequestException",
 )
-# Services whose models declare no such error: https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
+# Protocols whose services have one code for it, in no model:
+# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 _CODES_BY_PROTOCOL = {"query": "ValidationError", "ec2": "InvalidParameterValue", "rest-xml": "InvalidArgument"}
 
 _WIRE_TYPES: Mapping[str, tuple[type, ...]] = {
@@ -48,10 +49,10 @@ def problem(call: Call) -> tuple[str, str] | None:
 
 def code_for(call: Call) -> str:
     """The code with which this operation refuses parameters."""
+    if call.protocol in _CODES_BY_PROTOCOL:
+        return _CODES_BY_PROTOCOL[call.protocol]
     declared = {error.name for error in call.operation.error_shapes}
-    declared |= {error.metadata.get("error", {}).get("code", "") for error in call.operation.error_shapes}
-    fallback = _CODES_BY_PROTOCOL.get(call.protocol, "ValidationException")
-    return next((code for code in _CODES if code in declared), fallback)
+    return next((code for code in _CODES if code in declared), "ValidationException")
 
 
 def _in_wire(call: Call, shape: Any) -> Iterator[str]:
