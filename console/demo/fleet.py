@@ -1,6 +1,5 @@
 """The demo's core devices: three cameras on this machine, one of them the canary."""
 
-import json
 import platform
 import shutil
 import time
@@ -8,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from console.demo.measure import Line, read_lines
 from console.devices import Device, DeviceReader

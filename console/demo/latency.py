@@ -38,7 +38,7 @@ def _session(folder: Path) -> Any:
     for path in sorted((folder / "compiled").rglob("*.onnx")):
         try:
             return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception:  # noqa: BLE001, S112 - onnxruntime's errors have no common base
+        except Exception:  # noqa: S112 - onnxruntime's errors have no common base
             continue
     return onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
 

@@ -40,9 +40,9 @@ def remove_devices(clients: Clients, project: Project) -> Iterator[str]:
     things = {thing for group in ours for thing in _things(iot, group)}
     for thing in sorted(things):
         groups = {group["groupName"] for group in iot.list_thing_groups_for_thing(thingName=thing)["thingGroups"]}
+        for group in groups & ours:
+            iot.remove_thing_from_thing_group(thingGroupName=group, thingName=thing)
         if groups - ours:
-            for group in groups & ours:
-                iot.remove_thing_from_thing_group(thingGroupName=group, thingName=thing)
             yield f"took thing {thing} out of {', '.join(sorted(groups & ours))} (it is also in {min(groups - ours)})"
             continue
         _delete_core_device(clients("greengrassv2"), thing)

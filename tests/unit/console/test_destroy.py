@@ -1,0 +1,224 @@
+"""What `console destroy` removes, and what it leaves alone, in an account that has more than the project."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from console.clients import Clients
+from console.destroy import refuse_retained, remove
+from console.errors import Refusal
+from console.project import Project
+from offline.account import Account
+from tests.any import any_round, any_thing
+
+RECIPE = {
+    "RecipeFormatVersion": "2020-01-25",
+    "ComponentVersion": "1.1.0",
+    "ComponentPublisher": "reefloop",
+    "Manifests": [{"Platform": {"os": "linux", "runtime": "*"}, "Lifecycle": {"run": "true"}}],
+}
+
+
+def destroy(clients: Clients, **outputs: Mapping[str, str]) -> list[str]:
+    """Run `console destroy` on a project with these outputs; returns the lines that it told."""
+    told: list[str] = []
+    removed = remove(clients, Project(outputs), tell=told.append)
+    assert removed.problems == []
+    assert removed.lines == told
+    return told
+
+
+@pytest.fixture
+def groups(account: Account) -> dict[str, str]:
+    """Thing groups of a project: the outputs of its deployment stack."""
+    names = {output: f"{output}-{any_round()}" for output in ("BaseGroup", "CanaryGroup", "FleetGroup")}
+    for name in names.values():
+        account.client("iot").create_thing_group(thingGroupName=name)
+    return names
+
+
+def group_arn(account: Account, name: str) -> str:
+    return str(account.client("iot").describe_thing_group(thingGroupName=name)["thingGroupArn"])
+
+
+def make_thing(account: Account, thing: str, *groups: str) -> str:
+    """A thing with a certificate of its own in some groups; returns the certificate's ARN."""
+    iot = account.client("iot")
+    iot.create_thing(thingName=thing)
+    certificate = iot.create_keys_and_certificate(setAsActive=True)["certificateArn"]
+    iot.attach_thing_principal(thingName=thing, principal=certificate)
+    for group in groups:
+        iot.add_thing_to_thing_group(thingGroupName=group, thingName=thing)
+    return str(certificate)
+
+
+def things(account: Account) -> set[str]:
+    return {thing["thingName"] for thing in account.client("iot").list_things()["things"]}
+
+
+def certificates(account: Account) -> set[str]:
+    return {item["certificateArn"] for item in account.client("iot").list_certificates()["certificates"]}
+
+
+def make_component(account: Account, name: str) -> None:
+    recipe = json.dumps({**RECIPE, "ComponentName": name}).encode()
+    account.client("greengrassv2").create_component_version(inlineRecipe=recipe)
+
+
+def components(account: Account) -> set[str]:
+    listed = account.client("greengrassv2").list_components(scope="PRIVATE")["components"]
+    return {component["componentName"] for component in listed}
+
+
+def test_buckets_are_emptied_of_every_version_and_unfinished_upload(account: Account) -> None:
+    s3 = account.client("s3")
+    for bucket in ("data", "artifacts", "somebody-elses"):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket="artifacts", VersioningConfiguration={"Status": "Enabled"})
+    for content in (b"first", b"second"):
+        s3.put_object(Bucket="artifacts", Key="models/1/packages/linux.zip", Body=content)
+    s3.delete_object(Bucket="artifacts", Key="models/1/packages/linux.zip")
+    s3.put_object(Bucket="data", Key="images/upload/1.jpg", Body=b"image")
+    s3.create_multipart_upload(Bucket="data", Key="images/upload/2.jpg")
+    s3.put_object(Bucket="somebody-elses", Key="theirs", Body=b"theirs")
+
+    told = destroy(account.client, storage={"DataBucket": "data", "ArtifactBucket": "artifacts"})
+
+    assert told == ["deleted 2 objects of data", "deleted 3 objects of artifacts"]
+    for bucket in ("data", "artifacts"):
+        s3.delete_bucket(Bucket=bucket)  # refused unless it is empty
+    assert s3.list_objects_v2(Bucket="somebody-elses")["KeyCount"] == 1
+
+
+def test_model_packages_of_the_projects_group_are_deleted(account: Account) -> None:
+    sagemaker = account.client("sagemaker")
+    for group in ("reefloop", "other"):
+        sagemaker.create_model_package_group(ModelPackageGroupName=group)
+        sagemaker.create_model_package(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
+
+    destroy(account.client, storage={"ModelPackageGroup": "reefloop"})
+
+    def packages(group: str) -> list[Any]:
+        return sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]  # type: ignore[no-any-return]
+
+    assert packages("reefloop") == []
+    assert len(packages("other")) == 1
+
+
+def test_images_of_the_repository_are_deleted(account: Account) -> None:
+    ecr = account.client("ecr")
+    ecr.create_repository(repositoryName="jobs")
+    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
+    for tag in ("first", "second"):
+        ecr.put_image(repositoryName="jobs", imageManifest=json.dumps({**manifest, "tag": tag}), imageTag=tag)
+
+    assert destroy(account.client, jobs={"Repository": "jobs"}) == ["deleted 2 images of jobs"]
+
+    ecr.delete_repository(repositoryName="jobs")  # refused unless it is empty
+
+
+def test_deployments_to_canary_and_fleet_go_and_that_of_cloudformation_stays(
+    account: Account, groups: dict[str, str]
+) -> None:
+    greengrass = account.client("greengrassv2")
+    arns = {output: group_arn(account, name) for output, name in groups.items()}
+    for arn in arns.values():
+        greengrass.create_deployment(targetArn=arn)
+    greengrass.create_deployment(targetArn=arns["FleetGroup"])  # makes the earlier one inactive
+
+    assert len(destroy(account.client, deployment=groups)) == 3
+
+    listed = greengrass.list_deployments(historyFilter="ALL")["deployments"]
+    assert [item["targetArn"] for item in listed if item["targetArn"] in arns.values()] == [arns["BaseGroup"]]
+
+
+def test_every_version_of_the_model_component_goes_and_no_other_component(account: Account) -> None:
+    make_component(account, "reefloop.Model")
+    make_component(account, "reefloop.Classifier")
+
+    assert destroy(account.client, deployment={}) == ["deleted component reefloop.Model 1.1.0"]
+
+    assert components(account) == {"reefloop.Classifier"}
+
+
+def test_things_go_with_their_certificates(account: Account, groups: dict[str, str]) -> None:
+    camera, lamp = any_thing(), any_thing()
+    gone = make_thing(account, camera, groups["BaseGroup"], groups["FleetGroup"])
+    kept = make_thing(account, lamp)
+
+    destroy(account.client, deployment=groups)
+
+    assert {camera, lamp} & things(account) == {lamp}
+    assert {gone, kept} & certificates(account) == {kept}
+
+
+def test_a_thing_that_somebody_else_groups_too_only_leaves_the_projects_groups(
+    account: Account, groups: dict[str, str]
+) -> None:
+    iot, buoy, base = account.client("iot"), any_thing(), groups["BaseGroup"]
+    iot.create_thing_group(thingGroupName="harbour")
+    make_thing(account, buoy, base, "harbour")
+
+    told = destroy(account.client, deployment=groups)
+
+    assert told == [f"took thing {buoy} out of {base} (it is also in harbour)"]
+    left = iot.list_thing_groups_for_thing(thingName=buoy)["thingGroups"]
+    assert [group["groupName"] for group in left] == ["harbour"]
+
+
+def test_a_certificate_that_another_thing_uses_stays(account: Account, groups: dict[str, str]) -> None:
+    iot, twin = account.client("iot"), any_thing()
+    certificate = make_thing(account, any_thing(), groups["BaseGroup"])
+    iot.create_thing(thingName=twin)
+    iot.attach_thing_principal(thingName=twin, principal=certificate)
+
+    destroy(account.client, deployment=groups)
+
+    assert certificate in certificates(account)
+
+
+def test_one_removal_that_is_denied_does_not_keep_the_others_from_their_work(account: Account) -> None:
+    s3, bucket = account.client("s3"), any_round()
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="object", Body=b"")
+    account.faults.refuse("greengrassv2:ListComponents", "AccessDeniedException", "not yours")
+
+    removed = remove(account.client, Project({"storage": {"DataBucket": bucket}}), tell=lambda _: None)
+
+    assert removed.lines == [f"deleted 1 objects of {bucket}"]
+    (problem,) = removed.problems
+    assert problem.startswith("remove model component: ")
+    assert "not yours" in problem
+
+
+def test_a_second_time_there_is_nothing_left_to_remove(account: Account, groups: dict[str, str]) -> None:
+    make_thing(account, any_thing(), groups["BaseGroup"])
+    assert destroy(account.client, deployment=groups)
+    assert destroy(account.client, deployment=groups) == []
+
+
+@pytest.mark.parametrize("policy", ["Retain", "RetainExceptOnCreate"])
+def test_a_stage_that_keeps_its_data_is_refused(account: Account, policy: str) -> None:
+    deploy_storage(account, policy)
+    with pytest.raises(Refusal, match=r"reefloop-storage was deployed with storage.retain: its 1 buckets .* --force"):
+        refuse_retained(account.client)
+
+
+def test_a_stage_that_does_not_keep_its_data_is_not_refused(account: Account) -> None:
+    deploy_storage(account, "Delete")
+    refuse_retained(account.client)
+
+
+def test_without_a_storage_stack_nothing_is_refused(account: Account) -> None:
+    account.client("cloudformation").delete_stack(StackName="reefloop-storage")
+    refuse_retained(account.client)
+
+
+def deploy_storage(account: Account, policy: str) -> None:
+    """The project's storage stack, in place of an earlier one."""
+    cloudformation = account.client("cloudformation")
+    cloudformation.delete_stack(StackName="reefloop-storage")
+    template = {"Resources": {"Data": {"Type": "AWS::S3::Bucket", "DeletionPolicy": policy}}}
+    cloudformation.create_stack(StackName="reefloop-storage", TemplateBody=json.dumps(template))

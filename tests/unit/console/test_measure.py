@@ -1,0 +1,94 @@
+"""Numbers from recorded answers, small enough to check by eye."""
+
+import pytest
+
+from console.demo.measure import Labels, accuracy, add_up, count_labels, read_lines, weighted_median
+
+TRUTH = {"1.jpg": "crab", "2.jpg": "crab", "3.jpg": "squid", "4.jpg": "squid"}
+
+
+def line(name: str, label: str, human: str) -> dict[str, object]:
+    """A line of an augmented manifest, as Ground Truth writes it."""
+    metadata = {
+        "class-name": label,
+        "confidence": 0.94,
+        "type": "groundtruth/image-classification",
+        "human-annotated": human,
+        "creation-date": "2026-11-22T10:00:00.000000",
+        "job-name": "labeling-job/reefloop-labeling-1",
+    }
+    return {"source-ref": f"s3://bucket/images/upload/{name}", "species": 0, "species-metadata": metadata}
+
+
+def summary(
+    *, frames: int, p50: float, p99: float, sent: int = 0, since: str = "10:00:00", until: str = "10:00:02"
+) -> dict[str, object]:
+    """What a device sends."""
+    return {
+        "thing": "reef-north",
+        "model_version": "1-0a1b2c3d",
+        "from": f"2026-11-22T{since}.000Z",
+        "to": f"2026-11-22T{until}.000Z",
+        "frames": frames,
+        "unreadable": 0,
+        "counts": {},
+        "sent_frames": sent,
+        "bytes_sent": 1000 * sent,
+        "latency_ms": {"p50": p50, "p99": p99},
+        "frames_per_second": frames / 2,
+    }
+
+
+def test_labels_are_counted_by_who_gave_them_and_held_against_the_truth() -> None:
+    lines = [line("1.jpg", "crab", "no"), line("2.jpg", "squid", "no"), line("3.jpg", "squid", "yes")]
+    labels = count_labels(lines, TRUTH)
+    assert labels == Labels(machine=2, human=1, wrong=1)
+    assert labels.error == pytest.approx(1 / 3)
+
+
+def test_nothing_labeled_has_no_error() -> None:
+    assert count_labels([], TRUTH).error is None
+
+
+def test_an_object_of_unknown_truth_is_an_error_and_not_a_right_answer() -> None:
+    with pytest.raises(KeyError):
+        count_labels([line("9.jpg", "crab", "yes")], TRUTH)
+
+
+def test_edge_accuracy_is_the_share_of_frames_that_devices_got_right() -> None:
+    results = [{"frame": name, "label": "crab"} for name in TRUTH]
+    assert accuracy(results, TRUTH) == 0.5
+    assert accuracy([], TRUTH) is None
+
+
+def test_summaries_add_up_over_devices() -> None:
+    field = add_up([summary(frames=30, p50=4, p99=9, sent=2), summary(frames=10, p50=8, p99=20, sent=3)])
+    assert (field.frames, field.sent_frames) == (40, 5)
+    assert field.frames_per_second == 10
+    assert (field.p50_ms, field.p99_ms) == (4, 20)
+
+
+def test_a_summary_without_frames_weighs_nothing_but_what_it_sent() -> None:
+    idle = summary(frames=0, p50=0, p99=0, sent=4, until="10:30:00")
+    field = add_up([summary(frames=30, p50=4, p99=9), idle])
+    assert field.frames_per_second == 15
+    assert (field.p50_ms, field.sent_frames) == (4, 4)
+
+
+def test_without_summaries_there_are_no_rates() -> None:
+    field = add_up([])
+    assert (field.frames, field.frames_per_second, field.p50_ms, field.p99_ms) == (0, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "median"),
+    [([(1, 1), (2, 1), (3, 1)], 2), ([(1, 10), (9, 3)], 1), ([(9, 3), (1, 2)], 9), ([(5, 0)], None), ([], None)],
+)
+def test_the_weighted_median_is_where_half_of_the_weight_lies(
+    values: list[tuple[float, int]], median: float | None
+) -> None:
+    assert weighted_median(values) == median
+
+
+def test_blank_lines_of_a_manifest_are_no_objects() -> None:
+    assert read_lines('{"a": 1}\n\n{"a": 2}\n') == [{"a": 1}, {"a": 2}]
