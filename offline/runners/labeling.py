@@ -4,10 +4,8 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html
 """
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -20,7 +18,6 @@ from offline.state import Crew
 # https://docs.aws.amazon.com/sagemaker/latest/dg/input-data-limits.html
 MAX_OBJECTS: Final = 100_000
 _TYPE: Final = "groundtruth/image-classification"
-_THREADS: Final = 8
 _DEFAULT_AVAILABILITY_SECONDS: Final = 30 * 24 * 3600
 
 Answer = tuple[str, str, float]
@@ -51,12 +48,11 @@ class Labeling:
     def __init__(self, job: Job) -> None:
         request = job.request
         self._job = job
-        self._s3 = job.state.client("s3", **job.credentials(request["RoleArn"]))
+        self._many = storage.Many(job.state.client("s3", **job.credentials(request["RoleArn"])))
         self._human: Mapping[str, Any] = request["HumanTaskConfig"]
         self._attribute: str = request["LabelAttributeName"]
         self._output = f"{request['OutputConfig']['S3OutputPath'].rstrip('/')}/{job.name}"
         self._counted: Counter[str] = Counter()
-        self._lock = threading.Lock()
         self._started = now()
         self._stamp = self._started.strftime("%Y-%m-%d_%H:%M:%S")
         self._categories: list[str] = []
@@ -71,13 +67,15 @@ class Labeling:
         if crew is None:
             self._wait_for_nobody(lines)
             return
-        with ThreadPoolExecutor(_THREADS) as pool:
-            tasks = list(pool.map(lambda item: self._label(crew, *item), enumerate(lines)))
-        done = [task for task in tasks if task is not None]
-        self._write(done)
+        tasks = []
+        for index, line in enumerate(lines):
+            if job.stopping.is_set():
+                break
+            tasks.append(self._label(crew, index, line))
+        self._write(tasks)
         job.check()
-        if done and all(task.failure for task in done):
-            raise JobFailed(f"ClientError: every object failed, the first because: {done[0].failure}")
+        if all(task.failure for task in tasks):
+            raise JobFailed(f"ClientError: every object failed, the first because: {tasks[0].failure}")
 
     def _check_task_type(self) -> None:
         """Refuse task types whose work this account cannot do."""
@@ -91,13 +89,13 @@ class Labeling:
         if "LabelingJobAlgorithmsConfig" in self._job.request:
             raise JobFailed("ClientError: this account has no automated data labeling")
         template = self._human["UiConfig"].get("UiTemplateS3Uri", "")
-        if b"<crowd-image-classifier" not in storage.read(self._s3, template):
+        if b"<crowd-image-classifier" not in self._many.read(template):
             raise JobFailed(f"ClientError: the worker template {template} has no crowd-image-classifier")
 
     def _manifest(self) -> list[dict[str, Any]]:
         uri = self._job.request["InputConfig"]["DataSource"]["S3DataSource"]["ManifestS3Uri"]
         lines = []
-        for number, text in enumerate(storage.read(self._s3, uri).decode().splitlines(), 1):
+        for number, text in enumerate(self._many.read(uri).decode().splitlines(), 1):
             try:
                 line = json.loads(text)
                 line["source-ref"].startswith("s3://")
@@ -111,20 +109,18 @@ class Labeling:
     def _label_categories(self) -> list[str]:
         uri = self._job.request.get("LabelCategoryConfigS3Uri", "")
         try:
-            labels = [label["label"] for label in json.loads(storage.read(self._s3, uri))["labels"]]
+            labels = [label["label"] for label in json.loads(self._many.read(uri))["labels"]]
         except (ValueError, TypeError, KeyError):
             raise JobFailed(f"ClientError: {uri} is not a label category configuration") from None
         if len(set(labels)) < 2 or len(set(labels)) != len(labels):
             raise JobFailed(f"ClientError: {uri} must have at least two labels, each once; it has {labels}")
         return labels
 
-    def _label(self, crew: Crew, index: int, line: dict[str, Any]) -> Task | None:
-        """Have one object labeled; None when the job was stopped before."""
-        if self._job.stopping.is_set():
-            return None
+    def _label(self, crew: Crew, index: int, line: dict[str, Any]) -> Task:
+        """Have one object labeled."""
         workers, team = self._human["NumberOfHumanWorkersPerDataObject"], self._human["WorkteamArn"].rpartition("/")[2]
         try:
-            image = storage.read(self._s3, line["source-ref"])
+            image = self._many.read(line["source-ref"])
         except ClientError as error:
             return self._failed(line, f"ClientError: {error.response['Error']['Message']} ({line['source-ref']})")
         answers = crew.answers(image, self._categories, workers, team)
@@ -221,16 +217,13 @@ class Labeling:
         }
 
     def _put(self, key: str, body: Any) -> None:
-        bucket, path = storage.split(f"{self._output}/{key}")
-        self._s3.put_object(
-            Bucket=bucket, Key=path, Body=body if isinstance(body, bytes) else json.dumps(body).encode()
-        )
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self._many.write(f"{self._output}/{key}", data)
 
     def _count(self, **changes: int) -> None:
-        with self._lock:
-            self._counted.update(changes)
-            names = ("TotalLabeled", "HumanLabeled", "MachineLabeled", "FailedNonRetryableError", "Unlabeled")
-            self._job.report({"LabelCounters": {name: self._counted[name] for name in names}})
+        self._counted.update(changes)
+        names = ("TotalLabeled", "HumanLabeled", "MachineLabeled", "FailedNonRetryableError", "Unlabeled")
+        self._job.report({"LabelCounters": {name: self._counted[name] for name in names}})
 
 
 def _iso(at: datetime) -> str:

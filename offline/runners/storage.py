@@ -1,14 +1,14 @@
-"""What jobs read from S3 and write to it, many objects at a time."""
+"""What jobs read from S3 and write to it."""
 
 import json
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any
+
+from moto.s3.models import s3_backends
 
 from offline.runners import JobFailed
-
-THREADS: Final = 8
+from offline.state import ACCOUNT_ID
 
 
 def split(uri: str) -> tuple[str, str]:
@@ -23,6 +23,38 @@ def read(s3: Any, uri: str) -> bytes:
     bucket, key = split(uri)
     body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     return body
+
+
+class Many:
+    """The reads and writes of one job, where there are many.
+
+    The first read and the first write in each bucket are calls of the job's role, so that a permission that is
+    missing is missed. The others go to the objects themselves, which lie in this process: 0.1 ms instead of 6 to 8.
+    """
+
+    def __init__(self, s3: Any) -> None:
+        self._s3 = s3
+        self._asked: set[tuple[str, str]] = set()
+
+    def read(self, uri: str) -> bytes:
+        bucket, key = split(uri)
+        if ("read", bucket) in self._asked and (found := _objects().get_object(bucket, key)) is not None:
+            body: bytes = found.value
+            return body
+        self._asked.add(("read", bucket))
+        return read(self._s3, uri)
+
+    def write(self, uri: str, body: bytes) -> None:
+        bucket, key = split(uri)
+        if ("write", bucket) in self._asked:
+            _objects().put_object(bucket, key, body)
+        else:
+            self._asked.add(("write", bucket))
+            self._s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+def _objects() -> Any:
+    return s3_backends[ACCOUNT_ID]["aws"]
 
 
 def listed(s3: Any, source: Mapping[str, Any], *, allow_none: bool = False) -> list[tuple[str, str]]:
@@ -84,22 +116,15 @@ def download(s3: Any, objects: list[tuple[str, str]], folder: Path) -> None:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise JobFailed(f"ClientError: the object {uri} would be put outside its folder, at {name!r}")
 
-    def get(item: tuple[str, str]) -> None:
-        target = folder / item[1]
+    many = Many(s3)
+    for uri, name in objects:
+        target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(read(s3, item[0]))
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(get, objects))
+        target.write_bytes(many.read(uri))
 
 
 def upload(s3: Any, folder: Path, uri: str) -> None:
     """Write every file below the folder to the same relative path below the URI."""
-    bucket, prefix = split(uri)
-    base = f"{prefix.rstrip('/')}/" if prefix else ""
-
-    def put(file: Path) -> None:
-        s3.put_object(Bucket=bucket, Key=f"{base}{file.relative_to(folder).as_posix()}", Body=file.read_bytes())
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(put, [file for file in folder.rglob("*") if file.is_file()]))
+    many = Many(s3)
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        many.write(f"{uri.rstrip('/')}/{file.relative_to(folder).as_posix()}", file.read_bytes())

@@ -2,14 +2,14 @@
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from offline.account import Account
 from offline.step_functions.integrations import ACCEPTED, JOBS, refused_parameters
-from tests.offline.bench import Bench, any_name, opened, status, until
+from tests.offline.bench import Bench, any_name, status, until
 
 SUCCEED = "print('done')"
 # The job names of this project: a hash of the execution, the state, the item, the attempt and the redrive.
@@ -21,20 +21,13 @@ PROCESSING = "arn:aws:states:::sagemaker:createProcessingJob.sync"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with opened(tmp_path_factory.mktemp("account")) as bench:
-        yield bench
+def bench(account: Account) -> Bench:
+    return Bench(account)
 
 
 @pytest.fixture(scope="module")
 def image(bench: Bench) -> str:
     return bench.image(SUCCEED)
-
-
-@pytest.fixture(autouse=True)
-def _no_faults_left(bench: Bench) -> Iterator[None]:
-    yield
-    bench.faults.clear()
 
 
 def processing(bench: Bench, image: str, *, name: str | None = None, **state: Any) -> dict[str, Any]:
