@@ -56,12 +56,14 @@ class Labeling:
         self._started = now()
         self._stamp = self._started.strftime("%Y-%m-%d_%H:%M:%S")
         self._categories: list[str] = []
+        self._team = ""
 
     def run(self) -> None:
         job = self._job
         self._check_task_type()
         lines = self._manifest()
         self._categories = self._label_categories()
+        self._team = self._user_group()
         self._count(Unlabeled=len(lines))
         crew = job.state.crew
         if crew is None:
@@ -116,14 +118,22 @@ class Labeling:
             raise JobFailed(f"ClientError: {uri} must have at least two labels, each once; it has {labels}")
         return labels
 
+    def _user_group(self) -> str:
+        """The group of people behind the work team: whoever is in it may take the tasks."""
+        name = self._human["WorkteamArn"].rpartition("/")[2]
+        team = self._job.state.client("sagemaker").describe_workteam(WorkteamName=name)["Workteam"]
+        member = team["MemberDefinitions"][0]
+        group: str = member.get("CognitoMemberDefinition", {}).get("UserGroup", name)
+        return group
+
     def _label(self, crew: Crew, index: int, line: dict[str, Any]) -> Task:
         """Have one object labeled."""
-        workers, team = self._human["NumberOfHumanWorkersPerDataObject"], self._human["WorkteamArn"].rpartition("/")[2]
+        workers = self._human["NumberOfHumanWorkersPerDataObject"]
         try:
             image = self._many.read(line["source-ref"])
         except ClientError as error:
             return self._failed(line, f"ClientError: {error.response['Error']['Message']} ({line['source-ref']})")
-        answers = crew.answers(image, self._categories, workers, team)
+        answers = crew.answers(image, self._categories, workers, self._team)
         if not answers:
             return self._failed(line, f"ClientError: no worker knew what {line['source-ref']} shows")
         self._put(f"annotations/worker-response/iteration-1/{index}/{self._stamp}.json", self._responses(answers))

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_type_hints
 
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
@@ -57,7 +57,7 @@ def run(
     construct_id: str,
     *,
     machine: sfn.IStateMachine,
-    payload: dict[str, str],
+    payload: Mapping[str, str | list[str]],
     output: type | None = None,
     result: str | None = None,
 ) -> tasks.StepFunctionsStartExecution:
@@ -71,7 +71,7 @@ def run(
         construct_id,
         state_machine=machine,
         integration_pattern=sfn.IntegrationPattern.RUN_JOB,
-        input=sfn.TaskInput.from_object(payload),
+        input=sfn.TaskInput.from_object(dict(payload)),
         associate_with_parent=True,
         result_selector={key: sfn.JsonPath.object_at(f"$.Output.{key}") for key in get_type_hints(output or dict)},
         result_path=path(result) if result else sfn.JsonPath.DISCARD,
