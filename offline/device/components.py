@@ -6,10 +6,9 @@ https://docs.aws.amazon.com/greengrass/v2/developerguide/develop-greengrass-comp
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
+from offline.device.place import Place
 from offline.device.processes import Process
 from offline.device.resolution import Wanted
 from offline.device.variables import UnknownVariable, expand
@@ -20,18 +19,6 @@ DEFAULT_TIMEOUT_SECONDS: Final = 120.0
 PHASES: Final = frozenset({"install", "run", "Setenv"})
 
 SETTLED: Final = frozenset({"RUNNING", "FINISHED", "BROKEN"})
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a component of this device lives, and what its processes are told."""
-
-    artifacts: Path
-    unarchived: Path
-    work: Path
-    log: Path
-    thing: str
-    environment: Mapping[str, str]
 
 
 class Component:
@@ -104,7 +91,11 @@ class Component:
         if process is None:
             return False
         terms = self._lifecycle["install"]
-        timeout = float(terms.get("Timeout", DEFAULT_TIMEOUT_SECONDS)) if isinstance(terms, Mapping) else 120.0
+        timeout = (
+            float(terms.get("Timeout", DEFAULT_TIMEOUT_SECONDS))
+            if isinstance(terms, Mapping)
+            else DEFAULT_TIMEOUT_SECONDS
+        )
         deadline = time.monotonic() + timeout
         code: int | None = None
         while code is None and time.monotonic() < deadline and not self._ending():

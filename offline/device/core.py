@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -12,11 +11,12 @@ from typing import Final
 
 from offline.device import artifacts, resolution
 from offline.device.artifacts import ArtifactError
-from offline.device.components import SETTLED, Component, Place
+from offline.device.components import SETTLED, Component
 from offline.device.memory import Memory
+from offline.device.place import Home
 from offline.device.resolution import Root, Unresolvable, Wanted
 from offline.services import greengrassv2
-from offline.services.greengrassv2.models import TERMINAL, Core, Deployment, InstalledComponent
+from offline.services.greengrassv2.records import TERMINAL, Core, Deployment, InstalledComponent
 from offline.state import State
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,10 @@ class CoreDevice:
     ) -> None:
         self.thing, self.root = thing, root
         self._state, self._platform, self._credentials = state, dict(platform), dict(credentials)
+        self._runtime = self._platform.get("runtime", "aws_nucleus_classic")
         self._settle_seconds = settle_seconds
+        keys = {name.upper(): value for name, value in credentials.items()}
+        self._home = Home(root, thing, NUCLEUS_VERSIONS[self._runtime], {**state.environment, **keys})
         self._books = greengrassv2.backend(state.region)
         self._memory = Memory.load(root / "memory.json")
         self._components: dict[str, Component] = {}
@@ -74,10 +77,10 @@ class CoreDevice:
         if self._thread is not None:
             return
         self._ending.clear()
-        runtime = self._platform.get("runtime", "aws_nucleus_classic")
         system, architecture = self._platform["os"], self._platform["architecture"]
-        self._books.register(Core(self.thing, system, architecture, runtime, NUCLEUS_VERSIONS[runtime]))
-        self._shim()
+        version = NUCLEUS_VERSIONS[self._runtime]
+        self._books.register(Core(self.thing, system, architecture, self._runtime, version))
+        self._home.furnish()
         self._state.closing.callback(self.stop)
         self._thread = threading.Thread(target=self._live, name=f"device-{self.thing}", daemon=True)
         self._thread.start()
@@ -193,7 +196,7 @@ class CoreDevice:
         running = self._components.get(wanted.name)
         if running is not None and running.wanted.version == wanted.version:
             return
-        place = self._place(wanted)
+        place = self._home.place(wanted.name, wanted.version)
         artifacts.fetch(
             wanted.manifest,
             folder=place.artifacts,
@@ -209,7 +212,10 @@ class CoreDevice:
         for name, each in target.items():
             if name not in self._components:
                 component = Component(
-                    each, self._place(each), settle_seconds=self._settle_seconds, ending=self._ending.is_set
+                    each,
+                    self._home.place(each.name, each.version),
+                    settle_seconds=self._settle_seconds,
+                    ending=self._ending.is_set,
                 )
                 self._components[name] = component
                 component.install()
@@ -245,7 +251,7 @@ class CoreDevice:
     def _clean(self) -> None:
         """Delete the artifacts of what is no longer deployed, as the nucleus does after every success."""
         keep = {(each.name, each.version) for each in self._memory.running}
-        for folder in (self.root / "packages").glob("*/*/*"):
+        for folder in self._home.packages.glob("*/*/*"):
             if (folder.parent.name, folder.name) not in keep:
                 shutil.rmtree(folder)
 
@@ -263,40 +269,3 @@ class CoreDevice:
             InstalledComponent(each.wanted.name, each.wanted.version, each.state, each.wanted.root, each.details)
             for each in self._components.values()
         ]
-
-    def _place(self, wanted: Wanted) -> Place:
-        packages = self.root / "packages"
-        return Place(
-            artifacts=packages / "artifacts" / wanted.name / wanted.version,
-            unarchived=packages / "artifacts-unarchived" / wanted.name / wanted.version,
-            work=self.root / "work" / wanted.name,
-            log=self.root / "logs" / f"{wanted.name}.log",
-            thing=self.thing,
-            environment=self._environment(),
-        )
-
-    def _environment(self) -> dict[str, str]:
-        """What a component's processes see: nothing of the environment that the account itself runs in."""
-        keys = {f"AWS_{name.removeprefix('aws_').upper()}": value for name, value in self._credentials.items()}
-        runtime = self._platform.get("runtime", "aws_nucleus_classic")
-        return {
-            **self._state.environment,
-            **keys,
-            "AWS_IOT_THING_NAME": self.thing,
-            "GGC_VERSION": NUCLEUS_VERSIONS[runtime],
-            "AWS_CONFIG_FILE": str(self.root / "aws-config"),
-            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "PATH": f"{self.root / 'bin'}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(self.root),
-            "LANG": "C.UTF-8",
-        }
-
-    def _shim(self) -> None:
-        """`python3` on this device is the interpreter of the account: a link would lose its virtual environment."""
-        shim = self.root / "bin" / "python3"
-        shim.parent.mkdir(parents=True, exist_ok=True)
-        shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-        shim.chmod(0o755)
-        # No resolver knows bucket.localhost.
-        (self.root / "aws-config").write_text("[default]\ns3 =\n    addressing_style = path\n")

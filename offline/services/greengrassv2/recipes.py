@@ -102,6 +102,11 @@ def parse(text: bytes) -> Recipe:
     return Recipe(name, version, document)
 
 
+def version_order(version: str) -> tuple[int, ...]:
+    """Sorts versions by their numbers."""
+    return tuple(int(part) for part in version.partition("-")[0].partition("+")[0].split("."))
+
+
 def render(document: Mapping[str, Any], form: str) -> bytes:
     """The recipe as GetComponent gives it: JSON or YAML."""
     text = json.dumps(document, indent=2) if form == "JSON" else yaml.safe_dump(dict(document), sort_keys=False)

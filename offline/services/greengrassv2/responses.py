@@ -11,14 +11,8 @@ from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 
 from offline.services.greengrassv2 import recipes
 from offline.services.greengrassv2.errors import InvalidRequest, NotFound
-from offline.services.greengrassv2.models import (
-    PUBLIC_COMPONENTS,
-    ComponentVersion,
-    Core,
-    Deployment,
-    GreengrassV2Backend,
-    greengrassv2_backends,
-)
+from offline.services.greengrassv2.models import GreengrassV2Backend, greengrassv2_backends
+from offline.services.greengrassv2.records import PUBLIC_COMPONENTS, ComponentVersion, Core, Deployment
 from offline.state import State
 
 _PAGE = 100
