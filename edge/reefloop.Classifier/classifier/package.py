@@ -111,7 +111,7 @@ def read(folder: Path) -> Package:
             target=str(package["target"]),
             labels=tuple(map(str, labels)),
             input_name=str(model["input"]["name"]),
-            shape=shape,  # type: ignore[arg-type]  # checked below
+            shape=shape,  # checked below
             output=str(model["output"]),
             temperature=float(model["temperature"]),
             uncertain_below=float(model["uncertain_below"]),
