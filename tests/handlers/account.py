@@ -1,11 +1,12 @@
 """What the tests of the functions ask of their account: objects put and read, a registry, devices."""
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from offline.services import greengrassv2
-from offline.services.greengrassv2.models import Core
+from offline.services.greengrassv2.records import Core
 from reefloop import clients, contracts, registry
 
 DATA = "data-bucket"
@@ -81,14 +82,22 @@ class Account:
         greengrassv2.backend(REGION).register(Core(thing, "linux", "amd64", "aws_nucleus_lite", "2.5.1"))
 
     def component(self, name: str, version: str) -> None:
-        """A component version without artifacts."""
+        """A component version without artifacts, ready to be deployed."""
         recipe = {
             "RecipeFormatVersion": "2020-01-25",
             "ComponentName": name,
             "ComponentVersion": version,
             "Manifests": [{"Platform": {"os": "linux", "runtime": "*"}}],
         }
-        self.greengrass.create_component_version(inlineRecipe=json.dumps(recipe).encode())
+        made = self.greengrass.create_component_version(inlineRecipe=json.dumps(recipe).encode())
+        self.await_deployable(made["arn"])
+
+    def await_deployable(self, arn: str) -> None:
+        """Wait as the state machine does: a new version is REQUESTED for a moment."""
+        deadline = time.monotonic() + 10
+        while self.greengrass.describe_component(arn=arn)["status"]["componentState"] != "DEPLOYABLE":
+            assert time.monotonic() < deadline, f"{arn} is not deployable after 10 seconds"
+            time.sleep(0.05)
 
     def deployment(self, group_arn: str) -> dict[str, Any]:
         """The group's present deployment."""

@@ -1,14 +1,12 @@
 """One empty account per test, in this process: moto, and Greengrass V2 as the offline account has it."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from moto import mock_aws
 
 from offline.services import greengrassv2
-from offline.services.greengrassv2 import models
 from offline.state import State
 from reefloop import clients
 from tests.handlers.account import ARTIFACTS, DATA, GROUP, REGION, Account
@@ -47,8 +45,7 @@ def fresh_clients() -> Iterator[None]:
 
 
 @pytest.fixture
-def account(environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Account]:
-    monkeypatch.setattr(models, "DEPLOYABLE_AFTER", timedelta(0))
+def account(environment: None, tmp_path: Path) -> Iterator[Account]:
     greengrassv2.install(State(tmp_path))
     with mock_aws():
         greengrassv2.backend(REGION).reset()

@@ -293,6 +293,8 @@ class TestCheck:
 def test_a_model_travels_from_publishing_to_the_way_back(account: Account) -> None:
     group = account.group()
     made: list[Component] = [publish.handler(deployable(account, "linux-x86_64"), None) for _ in range(2)]
+    for item in made:
+        account.await_deployable(item["component_arn"])
     rollouts = [
         deploy.handler({"component_version": item["component_version"], "group_arn": group}, None) for item in made
     ]

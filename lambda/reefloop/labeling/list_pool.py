@@ -1,14 +1,10 @@
 """ListPool: which images this round considers, and what the scoring job reads."""
 
-import json
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 from reefloop import contracts, environment, registry, storage
 from reefloop.contracts import LabelingInput, Pool
-from reefloop.labeling import inputs, manifest, pool, rounds
+from reefloop.labeling import inputs, pool_files, rounds
 
 
 @dataclass(frozen=True)
@@ -34,38 +30,8 @@ def handler(event: LabelingInput, _context: object) -> Pool:
     pool_key = contracts.round_key(round_, "pool.manifest")
     listed = storage.find(env.data_bucket, pool_key)
     if listed is None or listed.size_bytes == 0:
-        _write_pool(env.data_bucket, round_, gold=gold)
-    objects = _write_images(env.data_bucket, round_, gold=gold)
+        pool_files.write_pool(env.data_bucket, round_, gold=gold)
+    objects = pool_files.write_images(env.data_bucket, round_, gold=gold)
     champion = registry.champion(env.model_package_group)
     version = champion.model_version if champion else ""
     return Pool(objects=objects, processing_inputs=inputs.score(env.data_bucket, round_=round_, champion=version))
-
-
-def _write_pool(bucket: str, round_: str, *, gold: list[str]) -> None:
-    taken = rounds.taken(bucket, besides=round_)
-    tally: Counter[str] = Counter()
-    new = pool.new_images(
-        storage.list_objects(bucket, contracts.IMAGES),
-        known=taken.contents,
-        known_keys={*taken.keys, *gold},
-        tally=tally,
-    )
-    with storage.writing(bucket, contracts.round_key(round_, "pool.manifest")) as file:
-        for stored in new:
-            address = storage.uri(bucket, stored.key)
-            file.write(manifest.line({manifest.SOURCE: address, manifest.CONTENT: pool.content(stored)}))
-    print(json.dumps({"round": round_, **tally}))
-
-
-def _write_images(bucket: str, round_: str, *, gold: list[str]) -> int:
-    objects = 0
-
-    def pooled() -> Iterator[str]:
-        nonlocal objects
-        keys = rounds.image_keys(bucket, contracts.round_key(round_, "pool.manifest"))
-        for objects, key in enumerate(keys, start=1):  # noqa: B007 - the count outlives the loop
-            yield key
-
-    with storage.writing(bucket, contracts.round_key(round_, "images.json")) as file:
-        file.writelines(pool.manifest_file(bucket, chain(gold, pooled())))
-    return objects
