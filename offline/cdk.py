@@ -49,8 +49,10 @@ def run(verb: str, *arguments: str, environment: Mapping[str, str], output: Path
     Raises:
         CdkError: the CLI failed.
     """
-    command = [str(CLI), verb, *_OPTIONS.get(verb, ()), "--no-notices", "--no-version-reporting", "--no-color"]
-    if not any(argument.startswith(("--output", "--app")) for argument in arguments):
+    given = {argument.partition("=")[0] for argument in arguments}
+    options = [option for option in _OPTIONS.get(verb, ()) if option.partition("=")[0] not in given]
+    command = [str(CLI), verb, *options, "--no-notices", "--no-version-reporting", "--no-color"]
+    if not given & {"--output", "--app"}:
         command.append(f"--output={output}")
     # A group of its own, so that an interrupt ends the CLI and the app that it runs, once.
     process = subprocess.Popen(

@@ -167,7 +167,9 @@ def test_the_context_and_the_log_are_those_of_the_function(account: Account, dep
 
 
 def test_an_asynchronous_event_is_accepted_and_run(account: Account, deploy: Deploy) -> None:
-    source = "import boto3\ndef handler(event, context): boto3.client('logs').create_log_group(logGroupName=event['name'])"
+    source = (
+        "import boto3\ndef handler(event, context): boto3.client('logs').create_log_group(logGroupName=event['name'])"
+    )
     name = deploy("handler", source=source)
     answer = account.client("lambda").invoke(
         FunctionName=name, InvocationType="Event", Payload=json.dumps({"name": "made-by-an-event"})
@@ -182,7 +184,9 @@ def test_an_asynchronous_event_is_accepted_and_run(account: Account, deploy: Dep
     assert groups
 
 
-def test_a_function_that_does_not_exist_and_a_body_that_is_no_json_are_refused(account: Account, deploy: Deploy) -> None:
+def test_a_function_that_does_not_exist_and_a_body_that_is_no_json_are_refused(
+    account: Account, deploy: Deploy
+) -> None:
     with pytest.raises(ClientError, match="Function not found"):
         _invoke(account, "nobody")
     with pytest.raises(ClientError, match="InvalidRequestContentException"):

@@ -138,7 +138,9 @@ def test_a_crash_is_an_error_with_its_traceback_in_a_file(
 
 def test_the_list_of_requests_names_the_role_behind_each(account: Account) -> None:
     iam, sts = account.client("iam"), account.client("sts")
-    arn = iam.create_role(RoleName="reader", AssumeRolePolicyDocument='{"Version":"2012-10-17","Statement":[]}')["Role"]["Arn"]
+    arn = iam.create_role(RoleName="reader", AssumeRolePolicyDocument='{"Version":"2012-10-17","Statement":[]}')[
+        "Role"
+    ]["Arn"]
     keys = sts.assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
     account.state.client(
         "s3",
