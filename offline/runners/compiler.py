@@ -37,15 +37,8 @@ def compile_model(source: Path, request: dict[str, Any], target: Path) -> None:
     config, output = request["InputConfig"], request["OutputConfig"]
     framework = config["Framework"]
     if framework != "ONNX":
-        known = framework in FRAMEWORKS
-        raise CompileError(
-            f"ClientError: InputConfiguration: Framework {framework} is not "
-            + (
-                "compiled by this account: it has an ONNX compiler alone"
-                if known
-                else f"one of {', '.join(FRAMEWORKS)}"
-            )
-        )
+        known = "this account compiles ONNX alone" if framework in FRAMEWORKS else f"known are {', '.join(FRAMEWORKS)}"
+        raise CompileError(f"ClientError: InputConfiguration: Framework {framework} is not supported: {known}")
     options = _options(output)
     folder = target.parent / "work"
     model = _unpacked(source, folder)
