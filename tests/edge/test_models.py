@@ -181,6 +181,32 @@ def test_the_way_back_to_the_old_model_is_reported_too(device: Device, cloud: Cl
     assert (cloud.status["model_version"], cloud.status["self_test"]) == ("m1", "passed")
 
 
+def test_a_model_that_is_deployed_again_is_judged_and_reported_again(device: Device, cloud: Cloud) -> None:
+    package = device.deploy("m1", portable=SHUFFLED)
+    pipeline = device.pipeline()
+    pipeline.once()
+    first = cloud.status["reported_at"]
+    time.sleep(0.01)
+    model_packages.seal(package)  # unpacked again: the same files, written later
+    pipeline.once()
+    assert cloud.status["reported_at"] > first
+
+
+def test_a_disk_without_room_is_reported_once_and_the_model_taken_when_there_is(device: Device, cloud: Cloud) -> None:
+    device.deploy("m1")
+    blocked = device.work / "models"
+    pipeline = device.pipeline()
+    blocked.write_text("in the way")
+    pipeline.once()
+    assert "cannot be copied" in cloud.status["reason"]
+    cloud.objects.clear()
+    pipeline.once()
+    assert cloud.objects == {}
+    blocked.unlink()
+    pipeline.once()
+    assert (cloud.status["model_version"], cloud.status["self_test"]) == ("m1", "passed")
+
+
 def test_only_the_last_good_model_takes_up_space(device: Device) -> None:
     for version in ("m1", "m2", "m3"):
         device.deploy(version)

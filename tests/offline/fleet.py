@@ -93,7 +93,7 @@ class Fleet:
 
     def provision(self, *groups: str, **platform: str) -> CoreDevice:
         names = [arn.rpartition("/")[2] for arn in groups]
-        return provision(self.account.state, any_name("reef"), groups=names, platform=platform, settle_seconds=0.3)
+        return provision(self.account.state, any_name("reef"), groups=names, platform=platform, settle_seconds=0.15)
 
     def effective(self, device: CoreDevice, deployment_id: str) -> dict[str, Any]:
         answer = self.greengrass.list_effective_deployments(coreDeviceThingName=device.thing)

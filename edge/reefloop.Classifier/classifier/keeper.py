@@ -5,6 +5,7 @@ every package is copied into this component's own folder first, checked there an
 """
 
 import logging
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ class Keeper:
         self._link, self._folder, self._threads = link, folder, threads
         self._good = folder / "good"
         self._seen: tuple[str, int] | None = None
+        self._trouble = ""
 
     def start(self) -> Outcome | None:
         """Serve the last good model again, if there is one and it still passes."""
@@ -51,28 +53,32 @@ class Keeper:
         """Look at the link; None when it leads where it led before, or nowhere."""
         try:
             source = self._link.resolve(strict=True)
-            seen = (str(source), (source / SUMS).stat().st_mtime_ns)
-        except FileNotFoundError:
-            seen = None
-            if not self._link.exists():
-                return None
-            source = self._link.resolve()
-            seen = (str(source), 0)
+            sums = source / SUMS
+            seen = (str(source), sums.stat().st_mtime_ns if sums.exists() else 0)
+        except OSError:
+            return None  # no model yet, or the nucleus is just replacing it
         if seen == self._seen:
             return None
-        self._seen = seen
         try:
             model = self._take(source)
+        except OSError as error:
+            return self._again_later(source, error)
         except Refused as error:
+            self._seen, self._trouble = seen, ""
             log.warning("model %s is refused: %s", claimed_version(source), error)
             return Outcome(claimed_version(source), None, str(error))
-        except OSError as error:
-            # The disk's fault, not the model's: look again next time.
-            self._seen = None
-            return Outcome(claimed_version(source), None, f"the model cannot be copied: {error}")
+        self._seen, self._trouble = seen, ""
         log.info("model %s serves on %s", model.package.version, model.runtime)
         self.serving = model
         return Outcome(model.package.version, model)
+
+    def _again_later(self, source: Path, error: OSError) -> Outcome | None:
+        """The disk's fault, not the model's: said once, tried again at every look."""
+        if str(error) == self._trouble:
+            return None
+        self._trouble = str(error)
+        log.warning("model %s cannot be copied: %s", claimed_version(source), error)
+        return Outcome(claimed_version(source), None, f"the model cannot be copied: {error}")
 
     def _take(self, source: Path) -> Model:
         name = fingerprint(source)
@@ -86,6 +92,7 @@ class Keeper:
         except Refused:
             shutil.rmtree(copy)
             raise
+        _flush(copy)
         self._remember(copy)
         return model
 
@@ -98,3 +105,10 @@ class Keeper:
         for other in self._folder.iterdir():
             if other.is_dir() and not other.is_symlink() and other != copy:
                 shutil.rmtree(other, ignore_errors=True)
+
+
+def _flush(folder: Path) -> None:
+    """Have the disk take every byte now: the copy before goes next, and power may go with it."""
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())

@@ -32,7 +32,6 @@ class Pipeline:
         self._results.mkdir(parents=True, exist_ok=True)
         self._window = report.Window(_now())
         self._summary_due = time.monotonic() + options.summary_seconds
-        self._reported: Outcome | None = None
 
     def run(self) -> None:
         """Work until `stop` is set, then say the last word."""
@@ -114,10 +113,9 @@ class Pipeline:
             log.warning("a result is not logged: %s", error)
 
     def _report(self, outcome: Outcome | None) -> None:
-        """Say what came of a model, unless that was said already."""
-        if outcome is None or outcome == self._reported:
+        """Say what came of a model."""
+        if outcome is None:
             return
-        self._reported = outcome
         body = report.status(self._options.thing, outcome, now=_now())
         self._outbox.put(f"devices/{self._options.thing}/status.json", report.encode(body))
         self._drain(now=True)
