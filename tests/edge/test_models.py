@@ -2,9 +2,10 @@
 
 import json
 import shutil
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,55 @@ def test_a_neo_library_without_its_runtime_leaves_the_portable_model_to_serve(tm
     (package / "compiled" / "compiled.so").write_bytes(b"\x7fELF")
     model_packages.seal(package)
     assert load(package, threads=1).runtime == "onnxruntime-portable"
+
+
+STUB_OF_DLR = {
+    "__init__.py": """
+import numpy
+from dlr.counter.phone_home import PhoneHome
+class DLRModel:
+    def __init__(self, folder, device, number):
+        assert PhoneHome.disabled, "it would report its use"
+    def run(self, inputs):
+        return [GAIN * inputs["image"].mean(axis=(2, 3))]
+""",
+    "counter/__init__.py": "",
+    "counter/phone_home.py": """
+class PhoneHome:
+    disabled = False
+    @classmethod
+    def disable_feature(cls):
+        cls.disabled = True
+""",
+}
+
+
+@pytest.fixture
+def dlr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Installs a stub of DLR whose every model multiplies by the gain given."""
+
+    def install(gain: int) -> None:
+        for name, source in STUB_OF_DLR.items():
+            path = tmp_path / "site" / "dlr" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source.replace("GAIN", str(gain)))
+        monkeypatch.syspath_prepend(tmp_path / "site")
+
+    yield install
+    for name in [name for name in sys.modules if name.partition(".")[0] == "dlr"]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(("gain", "runtime"), [(10, "dlr"), (11, "onnxruntime-portable")])
+def test_a_neo_library_serves_where_its_runtime_is_and_passes_the_self_test(
+    tmp_path: Path, dlr: Callable[[int], None], gain: int, runtime: str
+) -> None:
+    dlr(gain)
+    package = model_packages.write(tmp_path / "package")
+    (package / "compiled").mkdir()
+    (package / "compiled" / "compiled.so").write_bytes(b"\x7fELF")
+    model_packages.seal(package)
+    assert load(package, threads=1).runtime == runtime
 
 
 def test_a_device_reports_the_model_that_passed(device: Device, cloud: Cloud) -> None:

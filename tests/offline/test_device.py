@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,8 @@ from offline.device import CoreDevice
 from offline.device.resolution import configure, fits
 from offline.device.variables import UnknownVariable, expand
 from tests.offline.fleet import BUCKET, LINUX, Fleet, any_name, archive, opened, recipe
+
+PROCESSES = Path(__file__).parents[2] / "offline" / "device" / "processes.py"
 
 
 @pytest.fixture(scope="module")
@@ -372,10 +376,28 @@ def test_power_off_ends_every_process_and_power_on_brings_it_back(fleet: Fleet) 
         device.wait_for(fleet.deploy(group, {name: "1.0.0"}))
     pids = [int(pid) for pid in (work(device, name) / "pids").read_text().split()]
     for pid in pids:
-        eventually(lambda pid=pid: not Path(f"/proc/{pid}").exists() or zombie(pid))  # type: ignore[misc]
+        eventually(lambda pid=pid: zombie(pid))  # type: ignore[misc]
     with device:
         eventually(lambda: len((work(device, name) / "pids").read_text().split()) == 4)
         eventually(lambda: fleet.installed(device) == {name: ("1.0.0", "RUNNING")})
+
+
+def test_a_component_does_not_outlive_an_account_that_is_killed(tmp_path: Path) -> None:
+    source = f"""
+import importlib.util, os, pathlib, time
+spec = importlib.util.spec_from_file_location("processes", {str(PROCESSES)!r})
+processes = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(processes)
+folder = pathlib.Path({str(tmp_path)!r})
+processes.Process("sleep 60 & echo $! > pid; wait", folder=folder, environment=os.environ, log=folder / "log")
+time.sleep(60)
+"""
+    account = subprocess.Popen([sys.executable, "-c", source])
+    pid = tmp_path / "pid"
+    eventually(lambda: pid.exists() and pid.read_text().strip() != "")
+    account.kill()
+    account.wait()
+    eventually(lambda: zombie(int(pid.read_text())))
 
 
 def zombie(pid: int) -> bool:

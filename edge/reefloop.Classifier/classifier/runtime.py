@@ -55,16 +55,16 @@ class _Onnx:
 class _Dlr:
     """A model that SageMaker Neo compiled, on the Deep Learning Runtime.
 
-    https://neo-ai-dlr.readthedocs.io/en/latest/python-api.html
+    https://neo-ai-dlr.readthedocs.io/en/latest/python-api.html and, for its telemetry,
+    https://github.com/neo-ai/neo-ai-dlr#readme
     """
 
     def __init__(self, folder: Path, input_name: str) -> None:
         import dlr
+        from dlr.counter.phone_home import PhoneHome
 
-        # DLR reports its use over the network unless told not to, before the first model loads.
-        disable = getattr(dlr, "disable_phone_home", None) or getattr(dlr.counter.phone_home, "disable_feature", None)
-        if disable:
-            disable()
+        # Before the first model: DLR reports its use over the network until told not to.
+        PhoneHome.disable_feature()
         self._model: Any = dlr.DLRModel(str(folder), "cpu", 0)
         self._input = input_name
 
