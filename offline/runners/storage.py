@@ -127,4 +127,8 @@ def upload(s3: Any, folder: Path, uri: str) -> None:
     """Write every file below the folder to the same relative path below the URI."""
     many = Many(s3)
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        many.write(f"{uri.rstrip('/')}/{file.relative_to(folder).as_posix()}", file.read_bytes())
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:
+            continue  # the job may replace its files, checkpoints above all, while they are copied
+        many.write(f"{uri.rstrip('/')}/{file.relative_to(folder).as_posix()}", content)
