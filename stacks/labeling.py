@@ -128,7 +128,7 @@ class LabelingStack(Stack):
             environment={"DATA_BUCKET": self._bucket.bucket_name, **environment},
             operations=self._operations,
         )
-        grant_objects(function, self._bucket, read=["gold/*", "rounds/*"], write=["rounds/*"])
+        grant_objects(function, self._bucket, read=["gold/*", "rounds/*", "datasets/*"], write=["rounds/*"])
         return FunctionTask(self, name, function=function, event={c.ROUND: at(c.ROUND)}, result=result)
 
     def _processing(

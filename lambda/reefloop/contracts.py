@@ -45,9 +45,13 @@ def device_key(thing: str, name: str = "") -> str:
 # ---- Artifact bucket ------------------------------------------------------------------------------------------------
 
 
-def package_key(version: str, target: str) -> str:
-    """Key of the ZIP that a target's devices download. Never changes once written: Greengrass checks its digest."""
-    return model_key(version, f"packages/{target}.zip")
+def package_key(version: str, target: str, digest: str) -> str:
+    """Key of the ZIP that a target's devices download.
+
+    Greengrass takes an artifact's digest once, so an object here never changes: a target that is compiled again with
+    another outcome has another `digest` of its content, and so another key.
+    """
+    return model_key(version, f"packages/{digest}/{target}.zip")
 
 
 # ---- Greengrass -----------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Reading and writing S3: listings and lines are streamed, so that a round of a million objects fits a function."""
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
@@ -25,10 +26,6 @@ class ObjectMissing(Exception):
 
 class ObjectInvalid(Exception):
     """An object exists and cannot be read as what it should be."""
-
-
-class ObjectChanged(Exception):
-    """An object that never changes exists with other content than is to be written."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +123,7 @@ def writing(bucket: str, key: str) -> Iterator[IO[bytes]]:
 
 
 def put_once(bucket: str, key: str, path: Path) -> None:
-    """Write a file as an object that never changes: written already with the same content, it is left alone.
-
-    Raises:
-        ObjectChanged: when the object exists with other content.
-    """
+    """Write a file under a key that is made of its content: what is there already is the same and stays."""
     try:
         with path.open("rb") as file:
             # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
@@ -138,14 +131,12 @@ def put_once(bucket: str, key: str, path: Path) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] != "PreconditionFailed":
             raise
-    else:
-        return
-    with path.open("rb") as file, _body(bucket, key) as body:
-        if any(body.read(len(chunk)) != chunk for chunk in iter(lambda: file.read(_CHUNK_BYTES), b"")) or body.read():
-            raise ObjectChanged(
-                f"{uri(bucket, key)} exists with other content and must never change: devices may have its digest. "
-                "Train a new model version; or, if this one was never published, delete the object and try again"
-            )
+
+
+def digest(path: Path) -> str:
+    """The first 16 hexadecimal digits of a file's SHA-256: enough to name one of a few."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def download(bucket: str, key: str, file: BinaryIO) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 import moto.stepfunctions
 from moto.stepfunctions import models, parser, responses, urls
 from moto.stepfunctions.parser import models as parser_models
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import iteration_worker
 
 from offline.state import ACCOUNT_ID, State
 from offline.step_functions import tasks
@@ -32,6 +34,8 @@ def install(state: State) -> None:
         module.stepfunctions_backends = backends
     responses.get_backend = lambda account, region: backends[account][region]
     urls.url_paths = {"{0}/$": Responses.dispatch}
+    # moto passes on what failed an item of a Map as a custom error, whose names may not begin with "States.".
+    iteration_worker.CustomErrorName = ErrorName
     clients = Clients(state)
 
     def client(*, service: str, state_credentials: Any, **_: Any) -> Any:
@@ -55,4 +59,4 @@ def _replace_clients(factory: Callable[..., Any]) -> None:
             importlib.import_module(module.name)
     for name, loaded in list(sys.modules.items()):
         if name.startswith(parser.__name__) and hasattr(loaded, "boto_client_for"):
-            loaded.boto_client_for = factory
+            vars(loaded)["boto_client_for"] = factory

@@ -26,30 +26,28 @@ class RolloutFunctions:
         grant_objects(self.publish, storage.artifact_bucket, read=["models/*"])
         self._allow(
             self.publish,
-            ["CreateComponentVersion", "DescribeComponent", "GetComponent", "ListComponentVersions"],
+            ["CreateComponentVersion", "DescribeComponent", "TagResource"],
             "components",
             f"{c.MODEL_COMPONENT}*",
         )
 
-        deadline = {"CANARY_TIMEOUT_SECONDS": str(settings.canary_timeout_seconds)}
         self.deploy = self._function(
             "Deploy",
             "deploy",
             DEVICES_PER_MINUTE=str(settings.devices_per_minute),
             ABORT_FAILED_PERCENT=str(settings.abort_failed_percent),
-            **deadline,
+            CANARY_TIMEOUT_SECONDS=str(settings.canary_timeout_seconds),
         )
-        self.roll_back = self._function("RollBack", "roll_back", **deadline)
+        self.roll_back = self._function("RollBack", "roll_back")
         for function in (self.deploy, self.roll_back):
             self._allow_deployments(function)
 
         self.check = self._function("Check", "check", DATA_BUCKET=storage.data_bucket.bucket_name)
         grant_objects(self.check, storage.data_bucket, read=["devices/*"])
         self._allow(self.check, ["ListEffectiveDeployments"], "coreDevices", "*")
-        self.check.add_to_role_policy(
-            # Takes no resource: the thing group is a filter of the request.
-            iam.PolicyStatement(actions=["greengrass:ListCoreDevices"], resources=["*"])
-        )
+        # Takes no resource: the thing group is a filter of the request.
+        _allow_everywhere(self.check, "greengrass:ListCoreDevices")
+        self._allow_iot(self.check, "DescribeJob", "DescribeJobExecution", "DescribeThing", "GetThingShadow")
 
     def _function(self, name: str, handler: str, **environment: str) -> Function:
         return Function(
@@ -73,15 +71,24 @@ class RolloutFunctions:
 
         https://docs.aws.amazon.com/greengrass/v2/developerguide/device-auth.html
         """
-        self._allow(function, ["CreateDeployment", "GetDeployment", "ListDeployments"], "deployments", "*")
-        things = [
-            self._stack.format_arn(service="iot", resource=kind, resource_name=name)
-            for kind, name in (("thinggroup", "reefloop-*"), ("job", "*"))
-        ]
-        actions = ["CreateJob", "CancelJob", "DescribeJob", "UpdateJob", "DescribeThingGroup"]
+        self._allow(function, ["GetDeployment", "TagResource"], "deployments", "*")
+        # Neither takes a resource:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiotgreengrassv2.html
+        _allow_everywhere(function, "greengrass:CreateDeployment", "greengrass:ListDeployments")
+        self._allow_iot(function, "CreateJob", "CancelJob", "DescribeJob", "UpdateJob", "DescribeThing")
+        self._allow_iot(function, "GetThingShadow", "UpdateThingShadow", "DeleteThingShadow")
+
+    def _allow_iot(self, function: Function, *actions: str) -> None:
+        things = (("thinggroup", "reefloop-*"), ("job", "*"), ("thing", "*"))
+        resources = [self._stack.format_arn(service="iot", resource=kind, resource_name=name) for kind, name in things]
+        actions = (*actions, "DescribeThingGroup")
         function.add_to_role_policy(
-            iam.PolicyStatement(actions=[f"iot:{action}" for action in actions], resources=things)
+            iam.PolicyStatement(actions=[f"iot:{action}" for action in actions], resources=resources)
         )
+
+
+def _allow_everywhere(function: Function, *actions: str) -> None:
+    function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=["*"]))
 
 
 def rollout(

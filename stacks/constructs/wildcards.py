@@ -56,11 +56,15 @@ _ALLOWED: Final = (
         "component versions and deployments are named by the service, devices by their owners",
     ),
     (
-        r"reefloop-deployment/(Deploy|RollBack)FunctionRole/.+",
-        _OURS.format(service="iot") + r"(thinggroup/reefloop-|job/)\*",
-        "a Greengrass deployment makes an IoT job whose name the service chooses",
+        r"reefloop-deployment/(Deploy|RollBack|Check)FunctionRole/.+",
+        _OURS.format(service="iot") + r"(thinggroup/reefloop-|job/|thing/)\*",
+        "a Greengrass deployment makes an IoT job whose name the service chooses, for things that others named",
     ),
-    (r"reefloop-deployment/CheckFunctionRole/.+", r"\*", "greengrass:ListCoreDevices takes no resource"),
+    (
+        r"reefloop-deployment/(Deploy|RollBack|Check)FunctionRole/.+",
+        r"\*",
+        "greengrass:CreateDeployment, ListDeployments and ListCoreDevices take no resource",
+    ),
     (
         r"reefloop-deployment/DeviceAccess/.+",
         _OURS.format(service="logs") + r"log-group:/aws/greengrass/\*",

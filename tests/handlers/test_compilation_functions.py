@@ -12,7 +12,7 @@ from reefloop.compilation.summarize import TooFewTargets
 from reefloop.compilation.targets import TARGETS, Target
 from reefloop.contracts import Package
 from reefloop.model_card import ModelInvalid
-from reefloop.storage import ObjectChanged, ObjectMissing
+from reefloop.storage import ObjectMissing
 from tests.any import any_bytes, any_model_card, any_model_files, any_model_version, tar_gz
 from tests.handlers.account import ARTIFACTS, DATA, Account
 
@@ -92,8 +92,9 @@ class TestPackage:
         made = package.handler(compiled(account, version), None)
         files = unpacked(account, made)
         assert made["outcome"] == "compiled"
-        assert made["key"] == f"models/{version}/packages/linux-x86_64.zip"
-        assert made["bytes"] == len(account.get(f"s3://{ARTIFACTS}/{made['key']}"))
+        content = account.get(f"s3://{ARTIFACTS}/{made['key']}")
+        assert made["key"] == f"models/{version}/packages/{hashlib.sha256(content).hexdigest()[:16]}/linux-x86_64.zip"
+        assert made["bytes"] == len(content)
         assert sorted(files) == [
             "SHA256SUMS",
             "compiled/compiled.params",
@@ -150,8 +151,8 @@ class TestPackage:
         version = any_model_version()
         first = package.handler(compiled(account, version), None)
         content = account.get(f"s3://{ARTIFACTS}/{first['key']}")
-        with pytest.raises(ObjectChanged, match=r"linux-x86_64\.zip exists with other content and must never change"):
-            package.handler(compiled(account, version), None)
+        second = package.handler(compiled(account, version), None)
+        assert second["key"] != first["key"]
         assert account.get(f"s3://{ARTIFACTS}/{first['key']}") == content
 
     @pytest.mark.parametrize("name", ["../model.onnx", "/etc/passwd", "a/../../b", "C:\\model.dll", "a\nb"])

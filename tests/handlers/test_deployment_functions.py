@@ -15,7 +15,7 @@ MODEL = contracts.MODEL_COMPONENT
 
 
 def packaged(account: Account, target: str, version: str, outcome: str = "compiled") -> Package:
-    key = contracts.package_key(version, target) if outcome != "refused" else ""
+    key = contracts.package_key(version, target, "0a1b") if outcome != "refused" else ""
     if key:
         account.put(key, any_bytes(), bucket=ARTIFACTS)
     return Package(target=target, outcome=outcome, key=key, bytes=32, failure_reason="")

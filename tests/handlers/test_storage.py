@@ -40,15 +40,6 @@ def test_a_block_that_fails_writes_nothing(account: Account) -> None:
     assert storage.find(DATA, "a") is None
 
 
-def test_a_content_that_only_starts_alike_is_another(account: Account, tmp_path: Path) -> None:
-    account.put("long", b"ab")
-    account.put("short", b"a")
-    for key, content in (("long", b"a"), ("short", b"ab")):
-        (tmp_path / "file").write_bytes(content)
-        with pytest.raises(storage.ObjectChanged):
-            storage.put_once(DATA, key, tmp_path / "file")
-
-
 def test_the_folders_below_a_prefix_are_named_without_their_contents(account: Account) -> None:
     for key in ("rounds/b/x/y", "rounds/a/x", "rounds/a/z", "rounds/file", "other/c/x"):
         account.put(key, any_bytes())

@@ -59,7 +59,7 @@ def publish_classifier(fleet: Fleet) -> str:
 
 def publish_model(fleet: Fleet, folder: Path, version: str, component_version: str, **contents: Any) -> str:
     """The component version that the deployment stage makes of a model."""
-    key = package_key(version, TARGET)
+    key = package_key(version, TARGET, "0a1b")
     content = zipped(model_packages.write(folder / version, version=version, **contents))
     fleet.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
     package = Package(target=TARGET, outcome="portable", key=key, bytes=len(content), failure_reason="")

@@ -79,11 +79,10 @@ def test_worker_answers_lie_where_ground_truth_writes_them(deployed: Deployed, t
 
 
 def test_every_target_gets_a_package_that_a_device_can_check(deployed: Deployed, turned: dict[str, Any]) -> None:
-    version = turned["output"]["training"]["model_version"]
     packages = turned["output"]["compilation"]["packages"]
     assert [package["target"] for package in packages] == list(Settings.load("laptop").compilation.targets)
     assert {package["outcome"] for package in packages} == {"compiled"}
-    body = deployed.read(package_key(version, "linux-x86_64"), bucket=deployed.project.artifact_bucket)
+    body = deployed.read(packages[0]["key"], bucket=deployed.project.artifact_bucket)
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         sums = dict(reversed(line.split(maxsplit=1)) for line in archive.read("SHA256SUMS").decode().splitlines())
         assert {"model.onnx", "labels.json", "model.json"} <= set(sums)
@@ -251,7 +250,7 @@ def test_a_model_that_fails_on_the_canary_goes_back_and_never_reaches_the_fleet(
 ) -> None:
     version = turned["output"]["training"]["model_version"]
     good = {"model_version": version, "packages": turned["output"]["compilation"]["packages"]}
-    packages = [broken_package(deployed, version, "broken")]
+    packages = [broken_package(deployed, good["packages"][0]["key"], version, "broken")]
     register(deployed, "broken", test_accuracy="0.5", test_objects="10")
     with provision(deployed.account.state, "buoy-1", groups=["reefloop-base", "reefloop-canary"]):
         assert deployed.run("deployment", good, "good-model")["status"] == "SUCCEEDED"
@@ -278,10 +277,10 @@ def deployed_model(deployed: Deployed, group: str) -> str:
     return str(components["reefloop.Model"]["componentVersion"])
 
 
-def broken_package(deployed: Deployed, version: str, broken: str) -> dict[str, Any]:
+def broken_package(deployed: Deployed, package: str, version: str, broken: str) -> dict[str, Any]:
     """The package of a good model with other golden answers, as a package of the model version `broken`."""
-    bucket, key = deployed.project.artifact_bucket, package_key(broken, "linux-x86_64")
-    source = zipfile.ZipFile(io.BytesIO(deployed.read(package_key(version, "linux-x86_64"), bucket=bucket)))
+    bucket, key = deployed.project.artifact_bucket, package_key(broken, "linux-x86_64", "0a1b")
+    source = zipfile.ZipFile(io.BytesIO(deployed.read(package, bucket=bucket)))
     files = {name: source.read(name) for name in source.namelist() if name != "SHA256SUMS"}
     golden = json.loads(files["golden/golden.json"])
     for answer in golden:

@@ -31,12 +31,12 @@ class Event(TypedDict):
 
 
 def handler(event: Event, _context: object) -> Package:
-    """Write models/<version>/packages/<target>.zip into the artifact bucket, once.
+    """Write models/<version>/packages/<digest>/<target>.zip into the artifact bucket, once.
 
     A target whose compilation failed gets the portable model if its policy allows, else nothing.
 
     Raises:
-        ObjectChanged, ModelInvalid, ArchiveInvalid, ObjectMissing: the message says what to do.
+        ModelInvalid, ArchiveInvalid, ObjectMissing: the message says what to do.
     """
     env = environment.read(Environment)
     version, name = event["model_version"], event["name"]
@@ -47,11 +47,11 @@ def handler(event: Event, _context: object) -> Package:
     if outcome == "refused":
         return package
     model_uri = storage.uri(env.data_bucket, contracts.model_key(version, "model.tar.gz"))
-    # Not the failure's text: it names a job, so a retry would give another artifact under the same key.
+    # Not the failure's text: it names a job, so a retry would make another artifact of the same content.
     about = {"target": name, "outcome": outcome, "model_version": version}
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, "package.zip")
         artifact.build(path, model_uri=model_uri, compiled_uri=event["artifact_uri"], about=about)
-        key = contracts.package_key(version, name)
+        key = contracts.package_key(version, name, storage.digest(path))
         storage.put_once(env.artifact_bucket, key, path)
         return {**package, "key": key, "bytes": path.stat().st_size}

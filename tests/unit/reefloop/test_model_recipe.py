@@ -14,7 +14,7 @@ from tests.edge.recipe_rules import violations
 
 
 def package(target: str, *, version: str = "v", size_bytes: int = 1) -> Package:
-    key = contracts.package_key(version, target)
+    key = contracts.package_key(version, target, "0a1b")
     return Package(target=target, outcome="compiled", key=key, bytes=size_bytes, failure_reason="")
 
 
@@ -69,7 +69,7 @@ def test_a_device_links_the_folder_that_the_artifact_unpacks_into() -> None:
     assert manifest["Lifecycle"] == {
         "run": 'ln -sfn "{artifacts:decompressedPath}/linux-x86_64" "{work:path}/current"',
     }
-    assert manifest["Artifacts"][0]["Uri"] == "s3://artifact-bucket/models/v/packages/linux-x86_64.zip"
+    assert manifest["Artifacts"][0]["Uri"] == "s3://artifact-bucket/models/v/packages/0a1b/linux-x86_64.zip"
     assert manifest["Platform"] == {"os": "linux", "architecture": "amd64", "runtime": "*"}
 
 
