@@ -44,8 +44,8 @@ class Order:
         return self.properties.get(name, default)
 
     def take(self, *names: str) -> dict[str, Any]:
-        """These properties, those of them that are given."""
-        return {name: self.properties[name] for name in names if self.properties.get(name) is not None}
+        """These properties, those of them that are given and not empty: no API wants an empty list of tags."""
+        return {name: self.properties[name] for name in names if self.properties.get(name) not in (None, "", [], {})}
 
     def but(self, *names: str) -> dict[str, Any]:
         """Every property except these: what the API's own call takes as it stands. The gate refuses what it does not."""

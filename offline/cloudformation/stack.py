@@ -125,10 +125,13 @@ class Stack:
 
     def delete(self) -> None:
         """Remove every resource that is not retained, the last made first."""
+        before = self.status
         self._tell("DELETE_IN_PROGRESS", "User Initiated")
-        if used := [(name, users) for name in self.exports if (users := self._importers(name))]:
-            self._tell("DELETE_FAILED", f"Export {used[0][0]} cannot be deleted as it is in use by {used[0][1]}")
-            return
+        for name in self.exports:
+            if users := self._importers(name):
+                # The deletion is called off: https://github.com/aws/aws-cdk/issues/604
+                self._tell(before, f"Export {name} cannot be deleted as it is in use by {users}")
+                return
         if self._remove(reversed(list(self.resources)), keep_retained=True):
             self.exports, self.imported, self.deleted = {}, set(), datetime.now(UTC)
             self._tell("DELETE_COMPLETE")

@@ -1,15 +1,17 @@
 """What reaches devices: IoT groups, policies and role aliases; Greengrass components and deployments."""
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from offline.cloudformation.resource import Made, Order, ResourceType, camel, is_absent, tag_map, whole
+from offline.cloudformation.resource import Made, Order, ResourceType, Unsupported, camel, is_absent, whole
 
 # Below these the names are component names, configuration keys or tags: nobody's to change.
 _OWN_NAMES = ("Tags", "SystemResourceLimits")
+_DEPLOYABLE_SECONDS = 60
 
 
 class ThingGroup(ResourceType):
@@ -36,9 +38,7 @@ class ThingGroup(ResourceType):
         order.client("iot").delete_thing_group(thingGroupName=made.id)
 
     def _given(self, order: Order) -> dict[str, Any]:
-        given = {"tags": order["Tags"]} if order.get("Tags") else {}
-        properties = order.get("ThingGroupProperties")
-        return given | ({"thingGroupProperties": camel(properties, keep=["Attributes"])} if properties else {})
+        return camel(order.take("ThingGroupProperties", "Tags"), keep=["Attributes", "Tags"])  # type: ignore[no-any-return]
 
 
 class Policy(ResourceType):
@@ -47,7 +47,9 @@ class Policy(ResourceType):
     def create(self, order: Order) -> Made:
         name = order.get("PolicyName") or order.name(longest=128)
         policy = order.client("iot").create_policy(
-            policyName=name, policyDocument=json.dumps(order["PolicyDocument"]), tags=order.get("Tags", [])
+            policyName=name,
+            policyDocument=json.dumps(order["PolicyDocument"]),
+            **camel(order.take("Tags"), keep=["Tags"]),
         )
         return Made(name, {"Arn": policy["policyArn"], "Id": name})
 
@@ -74,9 +76,8 @@ class RoleAlias(ResourceType):
 
     def create(self, order: Order) -> Made:
         name = order.get("RoleAlias") or order.name(longest=128)
-        given = {"tags": order["Tags"]} if order.get("Tags") else {}
         arn = order.client("iot").create_role_alias(
-            roleAlias=name, roleArn=order["RoleArn"], **self._seconds(order), **given
+            roleAlias=name, roleArn=order["RoleArn"], **self._seconds(order), **camel(order.take("Tags"), keep=["Tags"])
         )["roleAliasArn"]
         return Made(name, {"RoleAliasArn": arn})
 
@@ -103,14 +104,27 @@ class ComponentVersion(ResourceType):
 
     def create(self, order: Order) -> Made:
         version = order.client("greengrassv2").create_component_version(
-            inlineRecipe=order["InlineRecipe"].encode(), tags=order.get("Tags", {})
+            inlineRecipe=order["InlineRecipe"].encode(), **camel(order.take("Tags"), keep=["Tags"])
         )
         names = {
             "Arn": version["arn"],
             "ComponentName": version["componentName"],
             "ComponentVersion": version["componentVersion"],
         }
+        self._wait(order, version["arn"])
         return Made(version["arn"], names)
+
+    def _wait(self, order: Order, arn: str) -> None:
+        """Until the component can be deployed: the service checks a recipe after it has taken it."""
+        deadline = time.monotonic() + _DEPLOYABLE_SECONDS
+        while time.monotonic() < deadline:
+            status = order.client("greengrassv2").describe_component(arn=arn)["status"]
+            if status["componentState"] == "DEPLOYABLE":
+                return
+            if status["componentState"] == "FAILED":
+                raise Unsupported(f"component {arn} FAILED: {status.get('message', '')} {status.get('errors', '')}")
+            time.sleep(0.05)
+        raise Unsupported(f"component {arn} did not become DEPLOYABLE within {_DEPLOYABLE_SECONDS} seconds")
 
     def update(self, _: Order, made: Made, __: Mapping[str, Any]) -> Made:  # type: ignore[override]
         return made
