@@ -43,6 +43,7 @@ def work(job: Job) -> None:
     image.save(built)
     job.check()
     job.phase("POST_BUILD", "")
+    _check_repository(job, repository)
     _push(job.state.client("ecr", **credentials), repository, tag, built)
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -91,6 +92,14 @@ def _lay_out(image: images.Image, context: Path, rootfs: Path) -> None:
                 into.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(path, into)
     rootfs.mkdir(parents=True, exist_ok=True)
+
+
+def _check_repository(job: Job, repository: str) -> None:
+    """Without this moto breaks where ECR refuses."""
+    try:
+        job.state.client("ecr").describe_repositories(repositoryNames=[repository])
+    except ClientError as error:
+        raise JobFailed(f"push to {repository} denied: {error.response['Error']['Message']}") from None
 
 
 def _push(ecr: Any, repository: str, tag: str, built: Path) -> None:

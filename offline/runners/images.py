@@ -122,9 +122,12 @@ def pull(images: Path, uri: str, ecr: Any) -> tuple[Mapping[str, Any], Path]:
     """
     folder, repository, tag = folder_of(images, uri)
     try:
-        ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+        found = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": tag}])["images"]
+        reason = "" if found else "Requested image not found"
     except ClientError as error:
-        raise JobFailed(f"ClientError: Cannot pull the image {uri}: {error.response['Error']['Message']}") from None
+        reason = error.response["Error"]["Message"]
+    if reason:
+        raise JobFailed(f"ClientError: Cannot pull the image {uri}: {reason}")
     if not (folder / "image.json").exists():
         raise JobFailed(f"ClientError: Cannot run the image {uri}: no build of this account made it")
     return json.loads((folder / "image.json").read_text()), folder / "rootfs"

@@ -1,5 +1,6 @@
 """CodeBuild: moto's projects, and builds that build."""
 
+import json
 import threading
 import uuid
 from collections.abc import Mapping
@@ -29,6 +30,18 @@ PHASES: Final = (
     "UPLOAD_ARTIFACTS",
     "FINALIZING",
     "COMPLETED",
+)
+# What a build may be given on top of its project. Anything else is refused, since it would be lost in silence.
+HONOURED: Final = frozenset(
+    {
+        "environmentVariablesOverride",
+        "idempotencyToken",
+        "privilegedModeOverride",
+        "projectName",
+        "serviceRoleOverride",
+        "sourceLocationOverride",
+        "sourceTypeOverride",
+    }
 )
 _STATUSES: Final = {"Completed": "SUCCEEDED", "Failed": "FAILED", "Stopped": "STOPPED"}
 
@@ -183,14 +196,11 @@ def _nothing(_: Mapping[str, Any]) -> None:
 class Responses(CodeBuildResponse):
     """The calls about builds, which moto answers with what it made up."""
 
-    @property
-    def _request(self) -> dict[str, Any]:
-        names = ("projectName", "environmentVariablesOverride", "sourceTypeOverride", "sourceLocationOverride")
-        names += ("serviceRoleOverride", "privilegedModeOverride")
-        return {name: self._get_param(name) for name in names if self._get_param(name) is not None}
-
     def start_build(self) -> Any:
-        return ActionResult({"build": self.codebuild_backend.start(self._request).describe()})
+        request = json.loads(self.body)
+        if unknown := request.keys() - HONOURED:
+            raise InvalidInputException(f"this account does not honour {sorted(unknown)}, only {sorted(HONOURED)}")
+        return ActionResult({"build": self.codebuild_backend.start(request).describe()})
 
     def stop_build(self) -> Any:
         made = self.codebuild_backend.find(self._get_param("id"))

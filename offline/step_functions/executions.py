@@ -21,6 +21,7 @@ from moto.stepfunctions.parser.api import (
 )
 from moto.stepfunctions.parser.api import InvalidDefinition as StockInvalidDefinition
 from moto.stepfunctions.parser.asl.component.common.flow.start_at import StartAt
+from moto.stepfunctions.parser.asl.eval.evaluation_details import EvaluationDetails
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 from moto.stepfunctions.parser.backend.execution import Execution as StockExecution
@@ -59,7 +60,9 @@ class Communication(BaseExecutionWorkerCommunication):
 class Worker(ExecutionWorker):
     """One run of an execution: the first, or a redrive that goes on from the state that did not succeed."""
 
-    execution: "Execution"
+    def __init__(self, execution: "Execution", **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.execution = execution
 
     def start(self) -> None:
         self.env = self._get_evaluation_environment()
@@ -140,15 +143,24 @@ class Execution(StockExecution):
     says.
     """
 
+    exec_status: Any
+    exec_worker: Any
+    stop_date: datetime | None
     redrive_count = 0
     resumed: Resumed | None = None
 
     def _get_start_execution_worker(self) -> Any:
-        worker = super()._get_start_execution_worker()
-        worker.__class__ = Worker
-        worker.execution = self
-        worker._execution_communication = Communication(self, self.redrive_count)
-        return worker
+        return Worker(
+            self,
+            evaluation_details=EvaluationDetails(
+                aws_execution_details=self._get_start_aws_execution_details(),
+                execution_details=self.get_start_execution_details(),
+                state_machine_details=self.get_start_state_machine_details(),
+            ),
+            exec_comm=Communication(self, self.redrive_count),
+            cloud_watch_logging_session=self._cloud_watch_logging_session,
+            activity_store=self._activity_store,
+        )
 
     def stop(self, stop_date: datetime, error: str | None, cause: str | None) -> None:
         """End as ABORTED now; what still runs (a job's stop, a retry's pause) winds down by itself."""

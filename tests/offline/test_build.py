@@ -130,7 +130,9 @@ def test_a_project_without_the_docker_daemon_fails_its_build(bench: Bench) -> No
 def test_a_push_to_a_repository_that_does_not_exist_fails_the_build(bench: Bench) -> None:
     override = {"name": "IMAGE_URI", "value": f"{REGISTRY}/nowhere:1", "type": "PLAINTEXT"}
 
-    assert "push to nowhere:1 denied" in reason(bench.build(FILES, environmentVariablesOverride=[override]))
+    said = reason(bench.build(FILES, environmentVariablesOverride=[override]))
+
+    assert "push to nowhere denied: The repository with name 'nowhere' does not exist" in said
 
 
 def test_a_planned_failure_fails_the_build(bench: Bench) -> None:
@@ -151,6 +153,15 @@ def test_a_stopped_build_is_stopped(bench: Bench) -> None:
     bench.codebuild.stop_build(id=build["id"])
 
     assert bench.built(build["id"])["buildStatus"] == "STOPPED"
+
+
+def test_an_override_that_would_be_lost_is_refused(bench: Bench) -> None:
+    project = bench.build(FILES)["projectName"]
+
+    with pytest.raises(ClientError) as refused:
+        bench.codebuild.start_build(projectName=project, buildspecOverride="version: 0.2")
+
+    assert refused.value.response["Error"]["Code"] == "InvalidInputException"
 
 
 def test_builds_that_do_not_exist_are_named(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""SageMaker of one region: moto's, with jobs that do their work, people who label and a registry that forgets nothing."""
+"""SageMaker of one region: moto's, with jobs that work, people who label and a registry that forgets nothing."""
 
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
