@@ -65,12 +65,20 @@ def install(work: Path) -> None:
     if not missing or ready.exists():
         return
     print(f"installing into {folder}: {', '.join(missing)}", flush=True)
-    shutil.rmtree(folder.parent, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     # Never a compiler on the device: wheels only.
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--only-binary=:all:"]
     subprocess.run([*pip, "--requirement", str(REQUIREMENTS)], check=True)
     ready.touch()
+    prune(folder.parent, keep=2)
+
+
+def prune(environments: Path, *, keep: int) -> None:
+    """Delete all but the newest environments. The one before stays: a rollback must not need a link to the internet."""
+    newest_first = sorted(environments.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for folder in newest_first[keep:]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def run(work: Path, options: list[str]) -> None:

@@ -54,6 +54,14 @@ def test_a_requirement_without_an_exact_version_is_an_error(launch: ModuleType) 
         launch.pins("numpy>=2")
 
 
+def test_the_environment_before_stays_for_a_rollback(launch: ModuleType, tmp_path: Path) -> None:
+    for age, name in enumerate(["newest", "before", "oldest"]):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    launch.prune(tmp_path, keep=2)
+    assert {path.name for path in tmp_path.iterdir()} == {"newest", "before"}
+
+
 def test_the_launcher_becomes_the_classifier(device: Device) -> None:
     environment = {"AWS_IOT_THING_NAME": THING}
     done = run("run", "--work", str(device.work), "--bucket", "data", "--once", **environment)

@@ -114,6 +114,15 @@ def test_an_install_that_takes_too_long_fails_the_deployment(fleet: Fleet) -> No
         assert "install timed out" in fleet.effective(device, deployment)["reason"]
 
 
+def test_a_phase_that_works_on_one_nucleus_alone_fails_the_deployment(fleet: Fleet) -> None:
+    name, group = any_name("c"), fleet.group()
+    fleet.component(name, Lifecycle={"bootstrap": "true", "run": "sleep 60"})
+    with fleet.device(group) as device:
+        deployment = fleet.deploy(group, {name: "1.0.0"})
+        assert device.wait_for(deployment) == "FAILED"
+        assert "'bootstrap'" in fleet.effective(device, deployment)["reason"]
+
+
 def test_a_component_that_fails_once_is_restarted(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
     fleet.component(name, run="echo try >> log; test $(wc -l < log) -gt 1 && exec sleep 60; exit 1")
@@ -316,6 +325,16 @@ def test_an_artifact_that_is_gone_fails_the_deployment(fleet: Fleet) -> None:
         deployment = fleet.deploy(group, {name: "1.0.0"})
         assert device.wait_for(deployment) == "FAILED"
         assert "NoSuchKey" in fleet.effective(device, deployment)["reason"]
+
+
+def test_an_archive_that_is_none_fails_the_deployment(fleet: Fleet) -> None:
+    name, group = any_name("c"), fleet.group()
+    fleet.s3.put_object(Bucket=BUCKET, Key=f"{name}.zip", Body=b"a tarball")
+    fleet.component(name, Artifacts=[{"Uri": f"s3://{BUCKET}/{name}.zip", "Unarchive": "ZIP"}])
+    with fleet.device(group) as device:
+        deployment = fleet.deploy(group, {name: "1.0.0"})
+        assert device.wait_for(deployment) == "FAILED"
+        assert "is no ZIP archive" in fleet.effective(device, deployment)["reason"]
 
 
 # ---- Configuration ---------------------------------------------------------------------------------------------------
