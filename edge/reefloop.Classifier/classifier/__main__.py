@@ -14,6 +14,7 @@ from classifier.uplink import S3Uplink
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stdout)
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     stop = threading.Event()
     # The nucleus ends a component with SIGTERM and never runs its shutdown script.
     for ending in (signal.SIGTERM, signal.SIGINT):
