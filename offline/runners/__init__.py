@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,11 @@ class Job:
         if self.stopping.is_set():
             raise JobStopped
 
-    def credentials(self, role_arn: str) -> dict[str, str]:
+    @cached_property
+    def credentials(self) -> dict[str, str]:
         """Credentials of the job's role, as boto3's client factory names them."""
-        answer = self.state.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="SageMaker")["Credentials"]
+        role_arn = self.request.get("RoleArn") or self.request["serviceRole"]
+        answer = self.state.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=self.kind)["Credentials"]
         return {
             "aws_access_key_id": answer["AccessKeyId"],
             "aws_secret_access_key": answer["SecretAccessKey"],

@@ -26,7 +26,7 @@ def work(job: Job) -> None:
     Raises:
         JobFailed: no source, no Dockerfile, a line of it that this account cannot do, or no repository to push to.
     """
-    credentials = job.credentials(job.request["serviceRole"])
+    credentials = job.credentials
     uri = job.request["environment"].get("IMAGE_URI", "")
     if not uri:
         raise JobFailed("the build has no environment variable IMAGE_URI: it would not know what to push")

@@ -21,7 +21,7 @@ def work(job: Job) -> None:
         JobStopped: the job was told to stop.
     """
     config, output = job.request["InputConfig"], job.request["OutputConfig"]
-    s3 = job.state.client("s3", **job.credentials(job.request["RoleArn"]))
+    s3 = job.state.client("s3", **job.credentials)
     job.folder.mkdir(parents=True, exist_ok=True)
     source, target = job.folder / "model.tar.gz", job.folder / "compiled.tar.gz"
     source.write_bytes(storage.read(s3, config["S3Uri"]))

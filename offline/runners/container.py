@@ -38,7 +38,7 @@ class Container:
         Raises:
             JobFailed: there is no such image.
         """
-        credentials = job.credentials(job.request["RoleArn"])
+        credentials = job.credentials
         image, rootfs = images.pull(job.state.folder / "images", uri, job.state.client("ecr", **credentials))
         ml = job.folder / ("ml" if host == 1 else f"ml-{host}")
         ml.mkdir(parents=True, exist_ok=True)

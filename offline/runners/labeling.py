@@ -48,7 +48,7 @@ class Labeling:
     def __init__(self, job: Job) -> None:
         request = job.request
         self._job = job
-        self._many = storage.Many(job.state.client("s3", **job.credentials(request["RoleArn"])))
+        self._many = storage.Many(job.state.client("s3", **job.credentials))
         self._human: Mapping[str, Any] = request["HumanTaskConfig"]
         self._attribute: str = request["LabelAttributeName"]
         self._output = f"{request['OutputConfig']['S3OutputPath'].rstrip('/')}/{job.name}"
@@ -88,8 +88,9 @@ class Labeling:
                 f"ClientError: this account has the built-in image classification alone (PRE-ImageMultiClass and "
                 f"ACS-ImageMultiClass), not {before or 'no function'} and {after or 'no function'}"
             )
-        if "LabelingJobAlgorithmsConfig" in self._job.request:
-            raise JobFailed("ClientError: this account has no automated data labeling")
+        for unsupported in ("LabelingJobAlgorithmsConfig", "StoppingConditions"):
+            if unsupported in self._job.request:
+                raise JobFailed(f"ClientError: this account does not honour {unsupported}: leave it out")
         template = self._human["UiConfig"].get("UiTemplateS3Uri", "")
         if b"<crowd-image-classifier" not in self._many.read(template):
             raise JobFailed(f"ClientError: the worker template {template} has no crowd-image-classifier")

@@ -19,7 +19,7 @@ def work(job: Job) -> None:
         JobStopped: the job was told to stop; its outputs are not uploaded.
     """
     hosts = range(1, job.request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] + 1)
-    s3 = job.state.client("s3", **job.credentials(job.request["RoleArn"]))
+    s3 = job.state.client("s3", **job.credentials)
     with ThreadPoolExecutor(len(hosts)) as pool:
         containers = list(pool.map(lambda host: _run(job, s3, host, len(hosts)), hosts))
     job.check()

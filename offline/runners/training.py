@@ -26,7 +26,7 @@ def work(job: Job) -> None:
         JobStopped: the job was told to stop; its model and checkpoints are in S3 all the same.
     """
     request = job.request
-    s3 = job.state.client("s3", **job.credentials(request["RoleArn"]))
+    s3 = job.state.client("s3", **job.credentials)
     container = Container.pull(
         job,
         request["AlgorithmSpecification"]["TrainingImage"],

@@ -14,11 +14,9 @@ from typing import Any
 import moto.stepfunctions
 from moto.stepfunctions import models, parser, responses, urls
 from moto.stepfunctions.parser import models as parser_models
-from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
-from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import iteration_worker
 
 from offline.state import ACCOUNT_ID, State
-from offline.step_functions import tasks
+from offline.step_functions import interpreter, tasks
 from offline.step_functions.clients import Clients
 from offline.step_functions.executions import Execution, StateMachines
 from offline.step_functions.responses import Responses
@@ -34,8 +32,7 @@ def install(state: State) -> None:
         module.stepfunctions_backends = backends
     responses.get_backend = lambda account, region: backends[account][region]
     urls.url_paths = {"{0}/$": Responses.dispatch}
-    # moto passes on what failed an item of a Map as a custom error, whose names may not begin with "States.".
-    iteration_worker.CustomErrorName = ErrorName
+    interpreter.mend()
     clients = Clients(state)
 
     def client(*, service: str, state_credentials: Any, **_: Any) -> Any:

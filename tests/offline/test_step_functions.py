@@ -153,6 +153,43 @@ def test_the_items_of_a_map_have_jobs_of_their_own(bench: Bench, image: str) -> 
     assert len({job["ProcessingJobName"] for job in ended["output"]}) == 3
 
 
+def test_an_item_that_fails_ends_its_map_and_the_jobs_of_the_other_items(bench: Bench, image: str) -> None:
+    stalled = any_name("stalled")
+    bench.faults.stall_job("processing", match=lambda job: job["ProcessingJobName"] == stalled)
+    bench.faults.fail_job("processing", "AlgorithmError: bad chunk")
+    score = processing(bench, image)
+    score["Parameters"]["ProcessingJobName.$"] = "$"
+    machine = bench.machine(
+        Chunks={
+            "Type": "Map",
+            "ItemsPath": "$.names",
+            "ItemProcessor": {"StartAt": "Score", "States": {"Score": score}},
+            "Catch": [{"ErrorEquals": ["States.TaskFailed"], "Next": "Caught"}],
+            "End": True,
+        },
+        Caught={"Type": "Pass", "End": True},
+    )
+
+    ended = bench.execute(machine, {"names": [stalled, any_name("failing")]})
+
+    assert ended["status"] == "SUCCEEDED"
+    assert json.loads(ended["output"]["Cause"])["FailureReason"] == "AlgorithmError: bad chunk"
+    assert status(bench.job("processing", stalled)) == "Stopped"
+
+
+def test_a_stopped_execution_is_aborted_in_its_history(bench: Bench) -> None:
+    wait = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 600, "End": True}}}
+    execution = bench.start(bench.machine(Each={"Type": "Map", "ItemProcessor": wait, "End": True}), [1, 2])
+
+    def types() -> list[str]:
+        return [event["type"] for event in bench.history(execution)]
+
+    until(types, lambda seen: seen.count("WaitStateEntered") == 2)
+    bench.stepfunctions.stop_execution(executionArn=execution)
+
+    assert "ExecutionFailed" not in until(types, lambda seen: "ExecutionAborted" in seen)
+
+
 def test_a_nested_execution_returns_its_output_parsed(bench: Bench) -> None:
     child = bench.machine(Only={"Type": "Pass", "Parameters": {"twice.$": "States.Array($.n, $.n)"}, "End": True})
     nested = {
