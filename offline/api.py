@@ -1,4 +1,4 @@
-"""Which operation of which service a request calls, found in botocore's models, and the answer in that service's form."""
+"""Which operation of which service a request calls, and the answer in that service's form, by botocore's models."""
 
 import functools
 import gzip

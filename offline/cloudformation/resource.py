@@ -25,15 +25,30 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a stack lives."""
+
+    client: Callable[[str], Any]
+    """Service → a boto3 client of the account."""
+    account_id: str
+    region: str
+
+
+@dataclass(frozen=True)
 class Order:
     """One resource to make, change or remove: its properties, and the account to do it in."""
 
-    client: Callable[[str], Any]
-    account_id: str
-    region: str
+    place: Place
     stack: str
     logical_id: str
     properties: Mapping[str, Any]
+
+    @property
+    def region(self) -> str:
+        return self.place.region
+
+    def client(self, service: str) -> Any:
+        return self.place.client(service)
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.properties:
@@ -48,7 +63,7 @@ class Order:
         return {name: self.properties[name] for name in names if self.properties.get(name) not in (None, "", [], {})}
 
     def but(self, *names: str) -> dict[str, Any]:
-        """Every property except these: what the API's own call takes as it stands. The gate refuses what it does not."""
+        """Every property except these, for a call that takes them as they stand; what it does not take, it refuses."""
         return {name: value for name, value in self.properties.items() if name not in names}
 
     def name(self, *, longest: int = 64, lower: bool = False) -> str:
@@ -59,7 +74,7 @@ class Order:
         return name.lower() if lower else name
 
     def arn(self, service: str, resource: str, *, region: bool = True) -> str:
-        return f"arn:aws:{service}:{self.region if region else ''}:{self.account_id}:{resource}"
+        return f"arn:aws:{service}:{self.region if region else ''}:{self.place.account_id}:{resource}"
 
 
 class ResourceType:

@@ -1,57 +1,16 @@
-"""One stack: its resources, its events, and how it is created, updated, rolled back and deleted."""
+"""One stack: how it is created, updated, rolled back and deleted, and the events that tell of it."""
 
-import graphlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from offline.cloudformation.resource import Made, Order, ResourceType, Unsupported, is_absent
-from offline.cloudformation.template import Scope, TemplateError, condition, evaluate, references
+from offline.cloudformation.deployed import Deployed, Failed
+from offline.cloudformation.planning import Export, Plan, check_rules, in_order, outputs, parameters
+from offline.cloudformation.resource import Place
+from offline.cloudformation.template import Scope, TemplateError
 from offline.cloudformation.types import TYPES
-
-_RETAINED = {"Retain"}
-
-
-@dataclass
-class Deployed:
-    """A resource of a stack as it was last made."""
-
-    logical_id: str
-    type: str
-    properties: dict[str, Any]
-    made: Made
-    needs: set[str]
-    retained: bool = False
-    """Outlives its removal from the stack (DeletionPolicy)."""
-    kept_when_replaced: bool = False
-    status: str = ""
-    reason: str = ""
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-
-@dataclass(frozen=True)
-class Export:
-    stack_id: str
-    name: str
-    value: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a stack is to be."""
-
-    body: str
-    template: Mapping[str, Any]
-    parameters: Mapping[str, str]
-    tags: Mapping[str, str]
-
-
-class Failed(Exception):
-    """A resource that could not be made, changed or removed; the message is the service's own."""
 
 
 @dataclass
@@ -61,9 +20,7 @@ class Stack:
     id: str
     name: str
     plan: Plan
-    client: Callable[[str], Any]
-    account_id: str
-    region: str
+    place: Place
     siblings: Callable[[], Iterable["Stack"]]
     """Every stack of the account and region that is not deleted, this one included."""
     status: str = "REVIEW_IN_PROGRESS"
@@ -75,6 +32,7 @@ class Stack:
     updated: datetime | None = None
     deleted: datetime | None = None
     resources: dict[str, Deployed] = field(default_factory=dict)
+    """In the order in which they were last made."""
     outputs: list[dict[str, str]] = field(default_factory=list)
     exports: dict[str, Export] = field(default_factory=dict)
     imported: set[str] = field(default_factory=set)
@@ -86,13 +44,10 @@ class Stack:
         """Make every resource in the order of its references; on a failure remove them again."""
         self._tell("CREATE_IN_PROGRESS", "User Initiated")
         try:
-            scope = self._scope(self.plan)
-            for logical_id in self._checked(scope):
-                self._make(logical_id, scope)
-            self._settle(scope)
+            self._make_all()
         except (Failed, TemplateError) as error:
             self._tell("ROLLBACK_IN_PROGRESS", f"{error} Rollback requested by user.")
-            removed = self._remove(reversed(list(self.resources)), keep_retained=False)
+            removed = self._remove(reversed(list(self.resources)), even_retained=True)
             self._tell("ROLLBACK_COMPLETE" if removed else "ROLLBACK_FAILED")
         else:
             self._tell("CREATE_COMPLETE")
@@ -103,24 +58,18 @@ class Stack:
         self.updated = datetime.now(UTC)
         self._tell("UPDATE_IN_PROGRESS", "User Initiated")
         try:
-            scope = self._scope(plan)
-            wanted = self._checked(scope)
-            for logical_id in wanted:
-                self._make(logical_id, scope)
-            self._settle(scope)
+            wanted = self._make_all()
         except (Failed, TemplateError) as error:
             self._tell("UPDATE_ROLLBACK_IN_PROGRESS", str(error))
             self.plan = before
             self._tell("UPDATE_ROLLBACK_COMPLETE" if self._restore(old) else "UPDATE_ROLLBACK_FAILED")
             return
         self._tell("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-        replaced = [
-            made for name, made in old.items() if name in wanted and made.made.id != self.resources[name].made.id
-        ]
-        for made in reversed(replaced):
-            if not made.kept_when_replaced:
-                self._delete(made)
-        self._remove([name for name in reversed(list(old)) if name not in wanted], keep_retained=True)
+        for name in reversed(list(old)):
+            replaced = name in wanted and old[name].made.id != self.resources[name].made.id
+            if replaced and not old[name].retained_when_replaced:
+                self._delete(old[name])
+        self._remove([name for name in reversed(list(old)) if name not in wanted])
         self._tell("UPDATE_COMPLETE")
 
     def delete(self) -> None:
@@ -132,83 +81,71 @@ class Stack:
                 # The deletion is called off: https://github.com/aws/aws-cdk/issues/604
                 self._tell(before, f"Export {name} cannot be deleted as it is in use by {users}")
                 return
-        if self._remove(reversed(list(self.resources)), keep_retained=True):
+        if self._remove(reversed(list(self.resources))):
             self.exports, self.imported, self.deleted = {}, set(), datetime.now(UTC)
             self._tell("DELETE_COMPLETE")
         else:
-            left = ", ".join(self.resources)
-            self._tell("DELETE_FAILED", f"The following resource(s) failed to delete: [{left}].")
+            self._tell("DELETE_FAILED", f"The following resource(s) failed to delete: [{', '.join(self.resources)}].")
 
-    # ---- One resource -----------------------------------------------------------------------------------------------
+    # ---- Their steps ------------------------------------------------------------------------------------------------
 
-    def _make(self, logical_id: str, scope: Scope) -> None:
+    def _make_all(self) -> list[str]:
+        """Make what the plan wants and publish its outputs; returns the logical ids of what it wants."""
+        scope = self._scope()
+        check_rules(self.plan.template, scope)
+        wanted = in_order(self.plan.template, scope)
+        for name in wanted:  # before anything is made
+            kind = self.plan.template["Resources"][name]["Type"]
+            if kind not in TYPES:
+                raise self._failed(Deployed(name, kind, {}), f"the offline account has no resource type {kind}")
+        for name in wanted:
+            self._make(name, scope)
+        self._publish(scope)
+        return wanted
+
+    def _make(self, name: str, scope: Scope) -> None:
         """Create, change, replace or leave one resource, as its template asks."""
-        template = self.plan.template["Resources"][logical_id]
-        old = self.resources.get(logical_id)
+        template, old = self.plan.template["Resources"][name], self.resources.get(name)
         verb = "UPDATE" if old else "CREATE"
-        new = Deployed(
-            logical_id,
-            template["Type"],
-            evaluate(template.get("Properties", {}), scope),
-            old.made if old else Made(""),
-            {name for name in _needs(template) if name in self.plan.template["Resources"]},
-            template.get("DeletionPolicy") in _RETAINED,
-            template.get("UpdateReplacePolicy") in _RETAINED,
-        )
-        if old and old.type != new.type:
-            raise self._failed(new, verb, f"Update of resource type is not permitted: {old.type} to {new.type}")
-        if old and old.properties == new.properties:
-            new.status, new.at = old.status, old.at
-            self.resources[logical_id] = new
-            return
-        self._note(new, f"{verb}_IN_PROGRESS")
         try:
-            new.made = self._call(new, old)
-        except (ClientError, BotoCoreError, Unsupported) as error:
-            raise self._failed(new, verb, _said(error)) from error
-        self.resources.pop(logical_id, None)  # what is made last is removed first
-        self.resources[logical_id] = new
+            new = Deployed.wanted(name, template, scope)
+        except TemplateError as error:
+            raise self._failed(Deployed(name, template["Type"], {}), str(error)) from error
+        if old is not None:
+            new.made, new.status, new.at = old.made, old.status, old.at
+            if old.type != new.type:
+                raise self._failed(new, f"Update of resource type is not permitted: {old.type} to {new.type}")
+            if old.properties == new.properties:
+                self.resources[name] = new
+                return
+        replaces = old is not None and new.must_replace(old)
+        reason = "Requested update requires the creation of a new physical resource; hence creating one."
+        self._note(new, f"{verb}_IN_PROGRESS", reason if replaces else "")
+        try:
+            new.make(self.place, self.name, old)
+        except Failed as error:
+            raise self._failed(new, str(error)) from error
+        self.resources.pop(name, None)
+        self.resources[name] = new
         self._note(new, f"{verb}_COMPLETE")
 
-    def _call(self, new: Deployed, old: Deployed | None) -> Made:
-        kind = _kind(new.type)
-        if kind.properties is not None and (unknown := sorted(set(new.properties) - kind.properties)):
-            raise Unsupported(f"the offline account does not know property {unknown[0]} of {new.type}")
-        order = self._order(new)
-        if old is None:
-            return kind.create(order)
-        changed = {
-            name
-            for name in old.properties.keys() | new.properties.keys()
-            if old.properties.get(name) != new.properties.get(name)
-        }
-        if kind.update is None or changed & kind.replaced_by:
-            self._note(new, "UPDATE_IN_PROGRESS", "Requested update requires the creation of a new physical resource.")
-            return kind.create(order)
-        return kind.update(order, old.made, old.properties)
-
-    def _delete(self, made: Deployed) -> bool:
-        self._note(made, "DELETE_IN_PROGRESS")
+    def _delete(self, resource: Deployed) -> bool:
+        self._note(resource, "DELETE_IN_PROGRESS")
         try:
-            _kind(made.type).delete(self._order(made), made.made)
-        except ClientError as error:
-            if not is_absent(error):
-                self._note(made, "DELETE_FAILED", _said(error))
-                return False
-        except (BotoCoreError, Unsupported) as error:
-            self._note(made, "DELETE_FAILED", _said(error))
+            resource.remove(self.place, self.name)
+        except Failed as error:
+            self._note(resource, "DELETE_FAILED", str(error))
             return False
-        self._note(made, "DELETE_COMPLETE")
+        self._note(resource, "DELETE_COMPLETE")
         return True
 
-    def _remove(self, names: Any, *, keep_retained: bool) -> bool:
-        """Delete these resources; True when none is left behind against the template's will."""
+    def _remove(self, names: Iterable[str], *, even_retained: bool = False) -> bool:
+        """Delete these resources; False when one that was to go is still there."""
         complete = True
-        for name in list(names):
-            resource = self.resources[name]
-            if keep_retained and resource.retained:
-                self._note(resource, "DELETE_SKIPPED")
-            elif not self._delete(resource):
+        for name in names:
+            if self.resources[name].retained and not even_retained:
+                self._note(self.resources[name], "DELETE_SKIPPED")
+            elif not self._delete(self.resources[name]):
                 complete = False
                 continue
             del self.resources[name]
@@ -219,95 +156,59 @@ class Stack:
         complete = True
         for name, now in reversed(list(self.resources.items())):
             before = old.get(name)
-            if before is None:
-                complete &= self._remove([name], keep_retained=False)
-            elif now.made.id != before.made.id:
+            if before is None or now.made.id != before.made.id:
                 complete &= self._delete(now)
             elif now.properties != before.properties:
                 self._note(before, "UPDATE_IN_PROGRESS")
                 try:
-                    before.made = self._call(before, now)
-                    self._note(before, "UPDATE_COMPLETE")
-                except (ClientError, BotoCoreError, Unsupported) as error:
-                    self._note(before, "UPDATE_FAILED", _said(error))
+                    before.make(self.place, self.name, now)
+                except Failed as error:
+                    self._note(before, "UPDATE_FAILED", str(error))
                     complete = False
+                else:
+                    self._note(before, "UPDATE_COMPLETE")
         self.resources = dict(old)
         return complete
 
-    def _order(self, resource: Deployed) -> Order:
-        return Order(self.client, self.account_id, self.region, self.name, resource.logical_id, resource.properties)
+    def _publish(self, scope: Scope) -> None:
+        """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html"""
+        told, exports = outputs(self.plan.template, scope, self.id)
+        for name, export in self.exports.items():
+            if (users := self._importers(name)) and (name not in exports or exports[name].value != export.value):
+                raise TemplateError(f"Cannot update export {name} as it is in use by {users}")
+        others = self._exports_of_others()
+        for name in exports.keys() & others.keys():
+            raise TemplateError(f"Export with name {name} is already exported by stack {others[name].stack_id}.")
+        self.outputs, self.exports, self.imported = told, exports, scope.imported
 
-    # ---- Values -----------------------------------------------------------------------------------------------------
+    # ---- What values may refer to -----------------------------------------------------------------------------------
 
-    def _scope(self, plan: Plan) -> Scope:
-        """What the plan's values may refer to; the resources of this stack as far as they are made."""
+    def _scope(self) -> Scope:
         return Scope(
-            parameters=_parameters(plan, self.client),
+            parameters=parameters(self.plan, self.place),
             pseudo={
-                "AWS::AccountId": self.account_id,
-                "AWS::Region": self.region,
+                "AWS::AccountId": self.place.account_id,
+                "AWS::Region": self.place.region,
                 "AWS::Partition": "aws",
                 "AWS::URLSuffix": "amazonaws.com",
                 "AWS::StackName": self.name,
                 "AWS::StackId": self.id,
             },
-            mappings=plan.template.get("Mappings", {}),
-            conditions=plan.template.get("Conditions", {}),
+            mappings=self.plan.template.get("Mappings", {}),
+            conditions=self.plan.template.get("Conditions", {}),
             reference=lambda name: self.resources[name].made.id if name in self.resources else None,
             attribute=self._attribute,
             export=lambda name: found.value if (found := self._exports_of_others().get(name)) else None,
         )
 
-    def _attribute(self, logical_id: str, name: str) -> Any:
+    def _attribute(self, logical_id: str, name: str) -> str:
         if logical_id not in self.resources:
             raise TemplateError(f"Template error: instance of Fn::GetAtt references undefined resource {logical_id}")
         resource = self.resources[logical_id]
         if name not in resource.made.attributes:
             known = ", ".join(resource.made.attributes) or "none"
-            raise TemplateError(
-                f"the offline account does not know attribute {name} of {resource.type}; known: {known}"
-            )
+            raise TemplateError(f"the offline account knows no attribute {name} of {resource.type}; known: {known}")
         return resource.made.attributes[name]
-
-    def _checked(self, scope: Scope) -> list[str]:
-        """What to make, in order; refused before anything is made when a rule fails or a type is not known here."""
-        for name, rule in self.plan.template.get("Rules", {}).items():
-            for assertion in rule["Assertions"]:
-                if not condition(assertion["Assert"], scope):
-                    raise TemplateError(f"Rule {name} failed: {assertion.get('AssertDescription', '')}")
-        wanted = _in_order(self.plan.template, scope)
-        for logical_id in wanted:
-            kind = self.plan.template["Resources"][logical_id]["Type"]
-            if kind not in TYPES:
-                absent = Deployed(logical_id, kind, {}, Made(""), set())
-                raise self._failed(absent, "CREATE", f"the offline account has no resource type {kind}")
-        return wanted
-
-    def _settle(self, scope: Scope) -> None:
-        """Evaluate the outputs and publish the exports among them.
-
-        https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html
-        """
-        outputs, exports = [], {}
-        for key, output in (self.plan.template.get("Outputs") or {}).items():
-            if "Condition" in output and not condition(output["Condition"], scope):
-                continue
-            value = str(evaluate(output["Value"], scope))
-            described = {"OutputKey": key, "OutputValue": value, "Description": output.get("Description")}
-            if "Export" in output:
-                name = evaluate(output["Export"]["Name"], scope)
-                exports[name] = Export(self.id, name, value)
-                described["ExportName"] = name
-            outputs.append({name: text for name, text in described.items() if text is not None})
-        for name, export in self.exports.items():
-            if (users := self._importers(name)) and (name not in exports or exports[name].value != export.value):
-                raise TemplateError(f"Cannot update export {name} as it is in use by {users}")
-        others = self._exports_of_others()
-        if taken := sorted(set(exports) & set(others)):
-            raise TemplateError(
-                f"Export with name {taken[0]} is already exported by stack {others[taken[0]].stack_id}."
-            )
-        self.outputs, self.exports, self.imported = outputs, exports, scope.imported
 
     def _exports_of_others(self) -> dict[str, Export]:
         others = [stack for stack in self.siblings() if stack is not self]
@@ -319,10 +220,10 @@ class Stack:
 
     # ---- Events -----------------------------------------------------------------------------------------------------
 
-    def _failed(self, resource: Deployed, verb: str, reason: str) -> Failed:
-        self._note(resource, f"{verb}_FAILED", reason)
-        what = "create" if verb == "CREATE" else "update"
-        return Failed(f"The following resource(s) failed to {what}: [{resource.logical_id}].")
+    def _failed(self, resource: Deployed, reason: str) -> Failed:
+        verb = "update" if resource.logical_id in self.resources else "create"
+        self._note(resource, f"{verb.upper()}_FAILED", reason)
+        return Failed(f"The following resource(s) failed to {verb}: [{resource.logical_id}].")
 
     def _note(self, resource: Deployed, status: str, reason: str = "") -> None:
         resource.status, resource.reason, resource.at = status, reason, datetime.now(UTC)
@@ -344,63 +245,3 @@ class Stack:
             "ResourceStatus": status,
         }
         self.events.append(event | ({"ResourceStatusReason": reason} if reason else {}))
-
-
-def _parameters(plan: Plan, client: Callable[[str], Any]) -> dict[str, Any]:
-    """The parameters' values, each of its declared type; SSM ones looked up."""
-    declared = plan.template.get("Parameters", {})
-    if unknown := sorted(set(plan.parameters) - set(declared)):
-        raise TemplateError(f"Parameters: [{', '.join(unknown)}] do not exist in the template")
-    values: dict[str, Any] = {}
-    for name, parameter in declared.items():
-        value = plan.parameters.get(name, parameter.get("Default"))
-        if value is None:
-            raise TemplateError(f"Parameters: [{name}] must have values")
-        kind = parameter["Type"]
-        if kind.startswith("AWS::SSM::Parameter::Value"):
-            try:
-                value = client("ssm").get_parameter(Name=value)["Parameter"]["Value"]
-            except ClientError as error:
-                raise TemplateError(
-                    f"Unable to fetch parameters [{value}] from parameter store for this account."
-                ) from error
-        elif kind == "CommaDelimitedList" or kind.startswith("List<"):
-            value = str(value).split(",")
-        if "AllowedValues" in parameter and value not in parameter["AllowedValues"]:
-            raise TemplateError(f"Parameter '{name}' must be one of {parameter['AllowedValues']}")
-        values[name] = value
-    return values
-
-
-def _in_order(template: Mapping[str, Any], scope: Scope) -> list[str]:
-    """The resources whose conditions hold, each behind those that it refers to."""
-    resources = {
-        name: resource
-        for name, resource in template["Resources"].items()
-        if "Condition" not in resource or condition(resource["Condition"], scope)
-    }
-    graph = {name: {need for need in _needs(resource) if need in resources} for name, resource in resources.items()}
-    try:
-        return list(graphlib.TopologicalSorter(graph).static_order())
-    except graphlib.CycleError as error:
-        raise TemplateError(f"Circular dependency between resources: [{', '.join(error.args[1])}]") from error
-
-
-def _needs(resource: Mapping[str, Any]) -> Iterator[str]:
-    yield from references(resource.get("Properties", {}))
-    depends = resource.get("DependsOn", [])
-    yield from [depends] if isinstance(depends, str) else depends
-
-
-def _kind(name: str) -> ResourceType:
-    return TYPES[name]
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, ClientError):
-        answer = error.response
-        return (
-            f'Resource handler returned message: "{answer["Error"].get("Message", "")}" '
-            f"(Operation: {error.operation_name}, Code: {answer['Error'].get('Code', '')})"
-        )
-    return str(error)

@@ -196,6 +196,16 @@ def _nothing(_: Mapping[str, Any]) -> None:
 class Responses(CodeBuildResponse):
     """The calls about builds, which moto answers with what it made up."""
 
+    def update_project(self) -> Any:
+        """Change what the request names and keep the rest."""
+        name = self._get_param("name")
+        if name not in self.codebuild_backend.codebuild_projects:
+            raise ResourceNotFoundException(f"Project cannot be found: {name}")
+        project = self.codebuild_backend.codebuild_projects[name].project_metadata
+        given = {key: self._get_param(key) for key in project if key not in ("arn", "created", "lastModified")}
+        project |= {**{key: value for key, value in given.items() if value is not None}, "lastModified": now()}
+        return ActionResult({"project": project})
+
     def start_build(self) -> Any:
         request = json.loads(self.body)
         if unknown := request.keys() - HONOURED:

@@ -99,7 +99,7 @@ class ModelPackageGroup(ResourceType):
         self._policy(order)
         return made
 
-    def delete(self, order: Order, made: Made) -> None:
+    def delete(self, order: Order, _: Made) -> None:  # type: ignore[override]
         order.client("sagemaker").delete_model_package_group(ModelPackageGroupName=order["ModelPackageGroupName"])
 
     def _policy(self, order: Order) -> None:

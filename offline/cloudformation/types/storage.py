@@ -1,4 +1,4 @@
-"""Where things are kept: S3, CloudWatch Logs, Systems Manager parameters; and CDK's own metadata, which keeps nothing."""
+"""Where things are kept: S3, CloudWatch Logs, Systems Manager parameters; and CDK's own metadata."""
 
 import json
 import re
