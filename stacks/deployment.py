@@ -54,7 +54,10 @@ class DeploymentStack(Stack):
             deployment_name="reefloop-base",
             components={
                 classifier.name: greengrass.CfnDeployment.ComponentDeploymentSpecificationProperty(
-                    component_version=classifier.version
+                    component_version=classifier.version,
+                    # A device keeps the values that it has, whatever a new version's defaults say, unless told not to:
+                    # https://docs.aws.amazon.com/greengrass/v2/developerguide/update-component-configurations.html
+                    configuration_update=greengrass.CfnDeployment.ComponentConfigurationUpdateProperty(reset=[""]),
                 )
             },
         )

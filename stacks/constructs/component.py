@@ -21,7 +21,10 @@ class Component(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, folder: Path, configuration: Mapping[str, str]) -> None:
         super().__init__(scope, construct_id)
         self.asset = assets.Asset(
-            self, "Code", path=str(folder), exclude=["**/__pycache__", "*.pyc", "recipe.json", "gdk-config.json"]
+            self,
+            "Code",
+            path=str(folder),
+            exclude=["**/__pycache__", "*.pyc", "recipe.json", "gdk-config.json", "greengrass-build"],
         )
         text = (folder / "recipe.json").read_text()
         recipe = json.loads(text.replace("ASSET_URI", self.asset.s3_object_url).replace("ASSET", self.asset.asset_hash))
