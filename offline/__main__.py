@@ -23,14 +23,16 @@ def main() -> None:
 
 
 def _keep_open(arguments: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory(prefix="offline-account-") as temporary:
-        with Account(arguments.folder or Path(temporary)) as account:
-            if arguments.bootstrap:
-                account.bootstrap()
-            for name, value in account.environment.items():
-                print(f"export {name}={value}")
-            print(f"# files in {account.state.folder}; Ctrl-C closes the account", flush=True)
-            threading.Event().wait()
+    with (
+        tempfile.TemporaryDirectory(prefix="offline-account-") as temporary,
+        Account(arguments.folder or Path(temporary)) as account,
+    ):
+        if arguments.bootstrap:
+            account.bootstrap()
+        for name, value in account.environment.items():
+            print(f"export {name}={value}")
+        print(f"# files in {account.state.folder}; Ctrl-C closes the account", flush=True)
+        threading.Event().wait()
 
 
 def _interrupted(*_: object) -> NoReturn:

@@ -113,7 +113,8 @@ with Account(Path(sys.argv[1])) as account:
     trust = '{"Version": "2012-10-17", "Statement": []}'
     role = account.client("iam").create_role(RoleName="role", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     account.client("lambda").create_function(
-        FunctionName="warm", Runtime="python3.13", Handler="index.handler", Role=role, Code={"ZipFile": packed.getvalue()}
+        FunctionName="warm", Runtime="python3.13", Handler="index.handler", Role=role,
+        Code={"ZipFile": packed.getvalue()},
     )
     account.client("lambda").invoke(FunctionName="warm")
     os.kill(os.getpid(), signal.SIGINT)

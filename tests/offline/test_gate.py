@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from offline import gate
 from offline.account import Account
 
+SIGNED = "AWS4-HMAC-SHA256 Credential=offline/20260101/us-east-1/logs/aws4_request, SignedHeaders=host"
 ROLE = "arn:aws:iam::123456789012:role/any"
 
 
@@ -55,7 +56,7 @@ def test_an_unknown_parameter_is_refused_by_name(account: Account, unchecked: Ca
         headers={
             "X-Amz-Target": "Logs_20140328.CreateLogGroup",
             "Content-Type": "application/x-amz-json-1.1",
-            "Authorization": "AWS4-HMAC-SHA256 Credential=offline/20260101/us-east-1/logs/aws4_request, SignedHeaders=host",
+            "Authorization": SIGNED,
         },
     )
     with pytest.raises(urllib.error.HTTPError) as caught:
@@ -72,7 +73,7 @@ def test_a_mistyped_parameter_is_refused(account: Account) -> None:
         headers={
             "X-Amz-Target": "Logs_20140328.CreateLogGroup",
             "Content-Type": "application/x-amz-json-1.1",
-            "Authorization": "AWS4-HMAC-SHA256 Credential=offline/20260101/us-east-1/logs/aws4_request, SignedHeaders=host",
+            "Authorization": SIGNED,
         },
     )
     with pytest.raises(urllib.error.HTTPError) as caught:

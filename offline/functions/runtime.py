@@ -90,7 +90,7 @@ def main(code: str) -> NoReturn:
     # What the handler prints belongs in the log: the pipe that carries answers is moved out of its way.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: PTH123, SIM115
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
     sys.path.insert(0, code)
     sys.meta_path.insert(0, OnlyWhatLambdaHas(code))  # type: ignore[arg-type]
     logging.basicConfig(stream=sys.stderr, format="[%(levelname)s]\t%(asctime)s\t%(message)s", level=logging.WARNING)
