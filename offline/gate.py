@@ -53,7 +53,7 @@ class Gate(DomainDispatcherApplication):
             if answer is None and call is not None and (own := SERVICES.get(call.name) or SERVICES.get(call.service)):
                 answer = self._own(own, call)
             if answer is None:
-                return super().__call__(environ, start)
+                return super().__call__(environ, start)  # type: ignore[no-any-return]
         except NotImplementedError as error:
             answer = self._missing(call, str(error))
         except Exception:

@@ -66,7 +66,7 @@ def _in_wire(call: Call, shape: Any) -> Iterator[str]:
 def _mistyped(shape: Any, value: Any, path: str) -> Iterator[str]:
     if value is None or getattr(shape, "is_document_type", False):
         return
-    allowed = _WIRE_TYPES.get(shape.type_name, (object,))
+    allowed: Any = _WIRE_TYPES.get(shape.type_name, (object,))
     if not isinstance(value, allowed) or (isinstance(value, bool) and shape.type_name != "boolean"):
         yield f"Value {_shown(value)} at '{path}' is a {type(value).__name__}, it must be a {shape.type_name}"
     elif shape.type_name == "structure":

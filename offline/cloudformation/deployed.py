@@ -55,7 +55,7 @@ class Deployed:
             for name in old.properties.keys() | self.properties.keys()
             if old.properties.get(name) != self.properties.get(name)
         }
-        return self._kind.update is None or bool(changed & self._kind.replaced_by)
+        return self._kind.replaced_by is None or bool(changed & self._kind.replaced_by)
 
     def make(self, place: Place, stack: str, old: "Deployed | None") -> None:
         """Create the resource, or change or replace the old one into it.
@@ -71,7 +71,6 @@ class Deployed:
             if old is None or self.must_replace(old):
                 self.made = self._kind.create(order)
             else:
-                assert self._kind.update is not None  # noqa: S101  or it would be replaced
                 self.made = self._kind.update(order, old.made, old.properties)
         except (ClientError, BotoCoreError, Unsupported) as error:
             raise Failed(_said(error)) from error

@@ -78,21 +78,19 @@ class Order:
 
 
 class ResourceType:
-    """How one type is made, changed and removed through the service's own API.
-
-    A subclass that does not define `update` has every change made by replacement.
-    """
+    """How one type is made, changed and removed through the service's own API."""
 
     properties: frozenset[str] | None = None
     """What the type knows where it does not hand everything on; any other property fails the resource."""
-    replaced_by: frozenset[str] = frozenset()
-    """The properties whose change needs a new resource."""
+    replaced_by: frozenset[str] | None = None
+    """The properties whose change needs a new resource; None when every change does, and there is no `update`."""
 
     def create(self, order: Order) -> Made:
         raise NotImplementedError
 
-    update: Callable[[Any, Order, Made, Mapping[str, Any]], Made] | None = None
-    """(order with the new properties, what exists, the old properties) → what exists then."""
+    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:
+        """Change what exists, made of the old properties, into what is ordered."""
+        raise NotImplementedError
 
     def delete(self, order: Order, made: Made) -> None:
         raise NotImplementedError

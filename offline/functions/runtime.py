@@ -92,7 +92,7 @@ def main(code: str) -> NoReturn:
     os.dup2(2, 1)
     sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
     sys.path.insert(0, code)
-    sys.meta_path.insert(0, OnlyWhatLambdaHas(code))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, OnlyWhatLambdaHas(code))
     logging.basicConfig(stream=sys.stderr, format="[%(levelname)s]\t%(asctime)s\t%(message)s", level=logging.WARNING)
     handler = load(os.environ["_HANDLER"])
     answers.write('{"loaded": true}\n')

@@ -182,7 +182,7 @@ class Workers:
 
     def _unpacked(self, function: LambdaFunction) -> Path:
         """The folder of the function's code: one per content, shared by the functions that have the same."""
-        folder = self._folder / "code" / function.code_digest[:16]
+        folder: Path = self._folder / "code" / function.code_digest[:16]
         with self._lock:
             if not folder.exists():
                 partial = folder.with_suffix(".partial")

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from offline.account import Account
+from offline.cloudformation.resource import ResourceType
 from offline.cloudformation.template import Scope, TemplateError, evaluate
 from offline.cloudformation.types import TYPES
 
@@ -523,6 +524,12 @@ def test_every_type_is_made_in_its_service_and_removed_again(account: Account, s
     assert made == dict.fromkeys(LISTS, 1)
     assert stacks.delete("everything") == "DELETE_COMPLETE"
     assert {kind: len(listed(account)) for kind, listed in LISTS.items()} == before
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_type_either_changes_in_place_or_is_always_replaced(name: str) -> None:
+    changes_in_place = type(TYPES[name]).update is not ResourceType.update
+    assert changes_in_place == (TYPES[name].replaced_by is not None)
 
 
 def test_a_change_of_every_type_that_can_change_in_place_keeps_its_physical_id(stacks: Stacks) -> None:

@@ -34,7 +34,7 @@ class Repository(ResourceType):
         self._policies(order, made, {})
         return made
 
-    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:
         ecr = order.client("ecr")
         if order.get("ImageTagMutability") != old.get("ImageTagMutability"):
             mutability = order.get("ImageTagMutability", "MUTABLE")
@@ -70,7 +70,7 @@ class Project(ResourceType):
         project = self._call(order, "create_project", order.get("Name") or order.name(longest=150))
         return Made(project["name"], {"Arn": project["arn"]})
 
-    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         self._call(order, "update_project", made.id)
         return made
 
@@ -95,11 +95,11 @@ class ModelPackageGroup(ResourceType):
         # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sagemaker-modelpackagegroup.html
         return Made(arn, {"ModelPackageGroupArn": arn, "ModelPackageGroupStatus": "Completed"})
 
-    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         self._policy(order)
         return made
 
-    def delete(self, order: Order, _: Made) -> None:  # type: ignore[override]
+    def delete(self, order: Order, _: Made) -> None:
         order.client("sagemaker").delete_model_package_group(ModelPackageGroupName=order["ModelPackageGroupName"])
 
     def _policy(self, order: Order) -> None:

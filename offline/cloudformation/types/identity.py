@@ -35,7 +35,7 @@ class Role(ResourceType):
         self._policies(order, name, {})
         return made
 
-    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:
         iam = order.client("iam")
         trust = json.dumps(order["AssumeRolePolicyDocument"])
         iam.update_assume_role_policy(RoleName=made.id, PolicyDocument=trust)
@@ -77,7 +77,7 @@ class Policy(ResourceType):
     def create(self, order: Order) -> Made:
         return self.update(order, Made(order["PolicyName"]), {})
 
-    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:
         document = json.dumps(order["PolicyDocument"])
         for property_, kind, key in _PRINCIPALS:
             for name in order.get(property_, []):
@@ -108,7 +108,7 @@ class ManagedPolicy(ResourceType):
         self._attach(order, made.id, {})
         return made
 
-    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:
         if order["PolicyDocument"] != old["PolicyDocument"]:
             iam = order.client("iam")
             document = json.dumps(order["PolicyDocument"])

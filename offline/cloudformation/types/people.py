@@ -31,7 +31,7 @@ class UserPool(ResourceType):
         self._mfa(order, made)
         return made
 
-    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         settings = order.but(*_NOT_IN_CREATE, *_ONLY_AT_CREATION)
         order.client("cognito-idp").update_user_pool(UserPoolId=made.id, **settings)
         self._mfa(order, made)
@@ -50,8 +50,6 @@ class UserPool(ResourceType):
 
 
 class UserPoolDomain(ResourceType):
-    replaced_by = frozenset({"Domain", "UserPoolId"})
-
     def create(self, order: Order) -> Made:
         order.client("cognito-idp").create_user_pool_domain(**order.properties)
         return Made(order["Domain"])
@@ -72,7 +70,7 @@ class UserPoolClient(ResourceType):
             attributes["ClientSecret"] = found["ClientSecret"]
         return Made(found["ClientId"], attributes)
 
-    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         order.client("cognito-idp").update_user_pool_client(ClientId=made.id, **order.but("GenerateSecret"))
         return made
 
@@ -88,7 +86,7 @@ class UserPoolGroup(ResourceType):
         order.client("cognito-idp").create_group(GroupName=name, **order.but("GroupName"))
         return Made(name)
 
-    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         order.client("cognito-idp").update_group(GroupName=made.id, **order.but("GroupName"))
         return made
 
@@ -104,7 +102,7 @@ class Workforce(ResourceType):
         order.client("sagemaker").create_workforce(WorkforceName=name, **order.but("WorkforceName"))
         return Made(name, self._attributes(order, name))
 
-    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         given = order.take("SourceIpConfig", "OidcConfig", "WorkforceVpcConfig", "IpAddressType")
         order.client("sagemaker").update_workforce(WorkforceName=made.id, **given)
         return made
@@ -128,7 +126,7 @@ class Workteam(ResourceType):
         ]
         return Made(arn, {"WorkteamName": name})
 
-    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         order.client("sagemaker").update_workteam(
             WorkteamName=made.attributes["WorkteamName"],
             MemberDefinitions=_members(order),

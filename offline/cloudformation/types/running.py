@@ -26,7 +26,7 @@ class Function(ResourceType):
         self._concurrency(order, made, {})
         return made
 
-    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:
         functions = order.client("lambda")
         if order["Code"] != old["Code"] or order.get("Architectures") != old.get("Architectures"):
             functions.update_function_code(FunctionName=made.id, **_code(order["Code"]), **order.take("Architectures"))
@@ -95,7 +95,7 @@ class StateMachine(ResourceType):
         )["stateMachineArn"]
         return Made(arn, {"Arn": arn, "Name": name})
 
-    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         order.client("stepfunctions").update_state_machine(stateMachineArn=made.id, **self._settings(order))
         return made
 

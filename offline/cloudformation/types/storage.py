@@ -96,7 +96,7 @@ class Bucket(ResourceType):
         order.client("s3").create_bucket(Bucket=name, **({"CreateBucketConfiguration": place} if place else {}))
         return self.update(order, Made(name), {})
 
-    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:
         for name, (put, take_away, translated) in _BUCKET.items():
             value = order.get(name)
             if value == old.get(name):
@@ -124,7 +124,7 @@ class BucketPolicy(ResourceType):
     def create(self, order: Order) -> Made:
         return self.update(order, Made(order["Bucket"]), {})
 
-    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         order.client("s3").put_bucket_policy(Bucket=made.id, Policy=json.dumps(order["PolicyDocument"]))
         return made
 
@@ -145,7 +145,7 @@ class LogGroup(ResourceType):
         )
         return self.update(order, Made(name), {})
 
-    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:
         days = order.get("RetentionInDays")
         if days is not None:
             order.client("logs").put_retention_policy(logGroupName=made.id, retentionInDays=int(days))
@@ -163,7 +163,7 @@ class Parameter(ResourceType):
     def create(self, order: Order) -> Made:
         return self._put(order, order.get("Name") or order.name(longest=2048), overwrite=False)
 
-    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         return self._put(order, made.id, overwrite=True)
 
     def _put(self, order: Order, name: str, *, overwrite: bool) -> Made:
@@ -184,10 +184,12 @@ class Parameter(ResourceType):
 class Metadata(ResourceType):
     """What CDK counts its own use with: nothing is made of it in AWS either."""
 
+    replaced_by: frozenset[str] = frozenset()
+
     def create(self, order: Order) -> Made:
         return Made(order.name())
 
-    def update(self, _: Order, made: Made, __: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, _: Order, made: Made, __: Mapping[str, Any]) -> Made:
         return made
 
     def delete(self, order: Order, made: Made) -> None:

@@ -28,7 +28,7 @@ class ThingGroup(ResourceType):
             group = order.client("iot").create_thing_group(thingGroupName=name, **parent, **self._given(order))
         return Made(name, {"Arn": group["thingGroupArn"], "Id": group["thingGroupId"]})
 
-    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         order.client("iot").update_thing_group(
             thingGroupName=made.id, thingGroupProperties=self._given(order).get("thingGroupProperties", {})
         )
@@ -53,7 +53,7 @@ class Policy(ResourceType):
         )
         return Made(name, {"Arn": policy["policyArn"], "Id": name})
 
-    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         iot = order.client("iot")
         document = json.dumps(order["PolicyDocument"])
         iot.create_policy_version(policyName=made.id, policyDocument=document, setAsDefault=True)
@@ -81,7 +81,7 @@ class RoleAlias(ResourceType):
         )["roleAliasArn"]
         return Made(name, {"RoleAliasArn": arn})
 
-    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         order.client("iot").update_role_alias(roleAlias=made.id, roleArn=order["RoleArn"], **self._seconds(order))
         return made
 
@@ -126,7 +126,7 @@ class ComponentVersion(ResourceType):
             time.sleep(0.05)
         raise Unsupported(f"component {arn} did not become DEPLOYABLE within {_DEPLOYABLE_SECONDS} seconds")
 
-    def update(self, _: Order, made: Made, __: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, _: Order, made: Made, __: Mapping[str, Any]) -> Made:
         return made
 
     def delete(self, order: Order, made: Made) -> None:
@@ -147,7 +147,7 @@ class Deployment(ResourceType):
         deployment = order.client("greengrassv2").create_deployment(components=components, **whole(given, numbers))
         return Made(deployment["deploymentId"], {"DeploymentId": deployment["deploymentId"]})
 
-    def update(self, _: Order, made: Made, __: Mapping[str, Any]) -> Made:  # type: ignore[override]
+    def update(self, _: Order, made: Made, __: Mapping[str, Any]) -> Made:
         return made
 
     def delete(self, order: Order, made: Made) -> None:
