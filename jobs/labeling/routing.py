@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,13 @@ from jobs.labeling.intervals import CONFIDENCE, clopper_pearson_upper, evidence_
 
 Item = TypeVar("Item")
 
+SPARE_ERRORS: Final = 3
+"""With plenty of gold the search starts where this many errors can be absorbed: one unlucky object must not end it."""
+
 
 @dataclass(frozen=True)
 class Acceptance:
-    """The threshold that the gold supports; None when it supports none."""
+    """Labels that the machine is surer of than `threshold` are accepted; none, when it is None."""
 
     threshold: float | None
     gold_accepted: int
@@ -24,56 +27,61 @@ class Acceptance:
     reason: str
 
 
-def acceptance(
-    gold_confidences: NDArray[np.float64],
-    gold_correct: NDArray[np.bool_],
-    pool_confidences: NDArray[np.float64],
-    budget: float,
-) -> Acceptance:
-    """The lowest confidence from which on the machine's labels may be accepted.
+def acceptance(confidences: NDArray[np.float64], correct: NDArray[np.bool_], budget: float) -> Acceptance:
+    """The confidence above which the machine's labels may be accepted, from how it did on gold.
 
     Fixed sequence testing (A. N. Angelopoulos et al., "Learn then Test", 2021, https://arxiv.org/abs/2110.01052,
-    section 3): the candidate thresholds are the pool's own confidences, on which the gold's labels have no influence,
-    tried from the highest down. Each one tests the hypothesis "the error among labels at or above it exceeds the
-    budget" with the exact Clopper-Pearson bound of the gold objects there. The first hypothesis that cannot be
-    rejected ends the search, and since nothing after it is tried, all tests together err with probability 5 % at
-    most, however many there were: at the first true hypothesis in the sequence, whichever that is, one test has to err.
+    section 3). The candidates are the confidences of the gold objects, from the highest down. Each one tests the
+    hypothesis "the error among labels above it exceeds the budget" with the exact Clopper-Pearson bound of the gold
+    objects above it. The first hypothesis that cannot be rejected ends the search, and since nothing after it is
+    tried, all tests together err with probability 5 % at most, however many there were: to accept too much, the one
+    test at the first true hypothesis has to err.
 
-    Candidates with less gold than any test could succeed on are passed over at the start. That costs nothing as long
-    as the error among accepted labels crosses the budget once as the threshold falls, as it does for any confidence
-    that orders objects at all.
+    - Given the k-th highest confidence, the k - 1 objects above it are a random sample of what lies above it, so their
+      errors are binomial. The k-th object itself does not count: it was chosen for where it lies.
+    - The search starts where a test can succeed, which the amount of gold alone decides. That costs nothing as long
+      as the error among accepted labels crosses the budget once as the threshold falls, as it does for any confidence
+      that orders objects at all.
+    - The threshold never falls below the least sure gold object: nothing is known there.
 
     What the bound speaks of is a pool drawn like the gold. Objects that come from elsewhere, or that were sent in
     because another model was unsure of them, can be worse at equal confidence: hence the audit of each round.
+
+    Args:
+        confidences: of the gold objects.
+        correct: whether the machine was right about each.
     """
-    needed = evidence_needed(budget)
-    best = Acceptance(None, 0, 0, 1.0, f"{len(gold_confidences)} gold objects; {needed} without an error are needed")
-    ascending = np.argsort(gold_confidences)
-    confidences = gold_confidences[ascending]
-    # errors_from[i]: errors among the gold objects that are at least as sure as the i-th least sure one.
-    errors_from = np.concatenate([np.cumsum(~gold_correct[ascending][::-1])[::-1], [0]])
-    candidates = np.unique(pool_confidences)[::-1]
-    first = np.searchsorted(confidences, candidates, side="left")
-    tested: tuple[int, int] | None = None
-    for candidate, start in zip(candidates.tolist(), first.tolist(), strict=True):
-        objects, errors = len(confidences) - start, int(errors_from[start])
-        if objects < needed:
+    gold = len(confidences)
+    best = Acceptance(
+        None, 0, 0, 1.0, f"{gold} gold objects are too few: at least {evidence_needed(budget) + 1} are needed"
+    )
+    surest_first = np.argsort(-confidences, kind="stable")
+    descending, errors_before = confidences[surest_first], np.cumsum(~correct[surest_first])
+    # Of equal confidences the first has all that is above them before it.
+    for above in range(_first_test(gold, budget), gold):
+        if descending[above] == descending[above - 1]:
             continue
-        if tested != (objects, errors):
-            tested, bound = (objects, errors), clopper_pearson_upper(errors, objects)
+        errors = int(errors_before[above - 1])
+        bound = clopper_pearson_upper(errors, above)
+        found = f"{errors} errors among the {above} surest of {gold} gold objects, so with {CONFIDENCE:.0%} confidence"
         if bound > budget:
             if best.threshold is None:
-                reason = f"{errors} errors among the {objects} surest gold objects: the error may be {bound:.3f}"
-                best = Acceptance(None, objects, errors, bound, reason)
+                best = Acceptance(None, above, errors, bound, f"{found} no better than {bound:.4f}: not good enough")
             break
-        reason = f"{errors} errors among {objects} gold objects: at most {bound:.4f} with {CONFIDENCE:.0%} confidence"
-        best = Acceptance(candidate, objects, errors, bound, reason)
+        best = Acceptance(float(descending[above]), above, errors, bound, f"{found} at most {bound:.4f}")
     return best
+
+
+def _first_test(gold: int, budget: float) -> int:
+    """How many gold objects the first test looks at: at most half of them, if that is evidence enough."""
+    needs = [evidence_needed(budget, errors) for errors in range(SPARE_ERRORS + 1)]
+    return max((needed for needed in needs if needed <= gold / 2), default=needs[0])
 
 
 def honeypots_for(objects: int, share: float) -> int:
     """How many gold objects make `share` of the people's work when mixed into this many others."""
-    return int(np.ceil(objects * share / (1 - share))) if objects else 0
+    # Rounded first: 33 * 0.4 / 0.6 is a little more than 22.
+    return int(np.ceil(round(objects * share / (1 - share), 9)))
 
 
 def sample(items: Sequence[Item], count: int, rng: np.random.Generator) -> list[Item]:

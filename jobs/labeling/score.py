@@ -63,7 +63,7 @@ def run(root: Root, arguments: list[str]) -> None:
         calibration, broken_gold = _score(champion, gold, folder)
 
     labels = champion.labels if champion else []
-    verdict = _acceptance(calibration, objects, labels, options) if champion else None
+    verdict = _acceptance(calibration, labels, options) if champion else None
     accepted, uncertain = _split(objects, labels, categories, verdict)
     # The round's content decides every draw: run again, a round gives people the same work.
     rng = np.random.default_rng(manifest.digest(options.seed, sorted(entry.content for entry in pool)))
@@ -143,14 +143,11 @@ def _score(champion: Champion | None, entries: list[Entry], folder: Path) -> tup
     return scored, unreadable
 
 
-def _acceptance(
-    gold: list[Scored], pool: list[Scored], labels: list[str], options: argparse.Namespace
-) -> routing.Acceptance:
-    best = [(one.entry, *one.best(labels)) for one in gold]
+def _acceptance(gold: list[Scored], labels: list[str], options: argparse.Namespace) -> routing.Acceptance:
+    best = [(one.entry.class_name(options.label_attribute), *one.best(labels)) for one in gold]
     return routing.acceptance(
         np.array([confidence for _, _, confidence in best], np.float64),
-        np.array([label == entry.class_name(options.label_attribute) for entry, label, _ in best], np.bool_),
-        np.array([one.best(labels)[1] for one in pool], np.float64),
+        np.array([label == truth for truth, label, _ in best], np.bool_),
         options.error_budget,
     )
 
@@ -165,7 +162,7 @@ def _split(
         sure = False
         if verdict and verdict.threshold is not None:
             label, confidence = one.best(labels)
-            sure = confidence >= verdict.threshold and label in categories
+            sure = confidence > verdict.threshold and label in categories
         (accepted if sure else uncertain).append(one)
     return accepted, uncertain
 

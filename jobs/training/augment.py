@@ -1,4 +1,7 @@
-"""Random views of a batch: turned, scaled, shifted, mirrored, under other light, partly hidden."""
+"""Random views of a batch: turned, scaled, shifted, mirrored, partly hidden.
+
+Light and colour need no variation: the network's first layer takes out what any of them changes.
+"""
 
 from typing import Final
 
@@ -9,8 +12,6 @@ from torch import Tensor
 TURN_RADIANS: Final = 0.4
 LOG_SCALE: Final = 0.16
 SHIFT: Final = 0.16
-CONTRAST: Final = (0.7, 1.4)
-TINT: Final = 0.2
 HIDDEN_SHARE: Final = 0.5
 HIDDEN_EXTENT: Final = 0.25
 
@@ -30,10 +31,8 @@ def augmented(images: Tensor, generator: torch.Generator) -> Tensor:
     rows = [torch.stack([cos * mirror, -sin, shift[:, 0]], 1), torch.stack([sin * mirror, cos, shift[:, 1]], 1)]
     grid = nn_functional.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
     views = nn_functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-
     mean = views.mean((2, 3), keepdim=True)
-    views = ((views - mean) * uniform(*CONTRAST, 1, 1, 1) + mean) * uniform(1 - TINT, 1 + TINT, 3, 1, 1)
-    return torch.where(_hidden(uniform(0, 1, 3), images.shape[-1]), mean, views.clamp(0, 1))
+    return torch.where(_hidden(uniform(0, 1, 3), images.shape[-1]), mean, views)
 
 
 def _hidden(drawn: Tensor, pixels: int) -> Tensor:

@@ -1,0 +1,62 @@
+"""`python -m jobs`: verbs, exit codes and what a failure leaves behind."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs import __main__ as entry
+from jobs.__main__ import VERBS, main
+from jobs.paths import Root
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("arguments", [[], ["predict"], ["--help"]])
+def test_an_unknown_verb_ends_with_2_and_the_list_of_verbs(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert "allowed are train, score, consolidate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("verb", "file"), [("train", "failure"), ("score", "message"), ("consolidate", "message")])
+def test_a_failure_leaves_one_sentence_where_sagemaker_looks(tmp_path: Path, verb: str, file: str) -> None:
+    environment = {**os.environ, "ML_ROOT": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs", verb], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    sentence = (tmp_path / "output" / file).read_text()
+    assert done.stderr == f"error: {sentence}\n"
+    assert re.search(r"is missing$|required", sentence)
+
+
+def test_what_nobody_expected_is_a_failure_with_its_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ML_ROOT", str(tmp_path))
+    monkeypatch.setitem(entry.VERBS, "train", entry.Verb("jobs.paths", "output/failure"))
+    monkeypatch.setattr("jobs.paths.run", lambda root, arguments: 1 / 0, raising=False)
+    assert main(["train"]) == 1
+    assert (tmp_path / "output/failure").read_text().startswith("unexpected ZeroDivisionError: division by zero")
+
+
+def test_files_are_under_opt_ml_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ML_ROOT", raising=False)
+    assert Root.from_environment().path == Path("/opt/ml")
+
+
+def test_scoring_and_consolidating_do_not_need_pytorch() -> None:
+    modules = [verb.module for name, verb in VERBS.items() if name != "train"]
+    script = f"import sys, {', '.join(modules)}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_container_has_no_driver_nothing_under_opt_ml_and_an_entry_point_that_gets_signals() -> None:
+    lines = (ROOT / "jobs" / "Dockerfile").read_text().splitlines()
+    instructions = [line for line in lines if line and not line.startswith("#")]
+    assert instructions[0].startswith("FROM public.ecr.aws/deep-learning-containers/")
+    assert instructions[-1] == 'ENTRYPOINT ["python", "-m", "jobs"]'
+    assert not [line for line in instructions if "/opt/ml" in line or "nvidia" in line.lower()]
