@@ -29,13 +29,16 @@ warnings.filterwarnings("ignore", message=r"Exception\(ServiceError\) with code"
 
 @dataclass(frozen=True)
 class Call:
-    """One request, understood. `parameters` have the names that boto3 uses; `wire` is the JSON body as it came."""
+    """One request, understood. `parameters` have the names that boto3 uses."""
 
     service: str
     operation: OperationModel
     protocol: str
     parameters: Mapping[str, Any]
-    wire: Any
+    wire: Any = None
+    """The JSON body as it came."""
+    unread: tuple[str, ...] = ()
+    """The form fields that the operation has no parameter for."""
 
     @property
     def name(self) -> str:
@@ -132,8 +135,8 @@ def _serialized(call: Call, result: object, status: int | None) -> Answer:
 def _parsed(
     request: Request, service: str, operation: OperationModel, protocol: str, path_parameters: Mapping[str, Any]
 ) -> Call:
-    empty = Call(service, operation, protocol, {}, None)
-    body = request.get_data()
+    empty = Call(service, operation, protocol, {})
+    body, form = request.get_data(), _Form(request.values.to_dict())
     try:
         wire = json.loads(body) if body and _has_json_body(operation, protocol) else None
         if wire is not None and not isinstance(wire, dict):
@@ -141,7 +144,7 @@ def _parsed(
         parameters = PROTOCOL_PARSERS[protocol](operation).parse(
             {
                 "method": request.method,
-                "values": request.values,
+                "values": form if protocol in ("query", "ec2") else request.values,
                 "headers": request.headers,
                 "body": body,
                 "url_path": request.path,
@@ -151,7 +154,23 @@ def _parsed(
     except Exception as error:
         # Whatever a parser trips over is the request's fault: it walks the model, not the account.
         raise Unreadable(empty, f"{type(error).__name__}: {error}") from error
-    return Call(service, operation, protocol, dict(parameters), wire)
+    unread = form.unread() if protocol in ("query", "ec2") else ()
+    return Call(service, operation, protocol, dict(parameters), wire, unread)
+
+
+class _Form(dict[str, str]):
+    """The fields of a form, which remembers those that a parser asked for."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__(fields)
+        self._read = {"Action", "Version"}
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self._read.add(name)
+        return super().get(name, default)
+
+    def unread(self) -> tuple[str, ...]:
+        return tuple(sorted(self.keys() - self._read))
 
 
 def _has_json_body(operation: OperationModel, protocol: str) -> bool:

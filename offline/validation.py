@@ -56,7 +56,9 @@ def code_for(call: Call) -> str:
 
 
 def _in_wire(call: Call, shape: Any) -> Iterator[str]:
-    """What only the JSON body tells: unknown names and wrong types, which parsing drops or converts."""
+    """What only the body tells: unknown names and wrong types, which parsing drops or converts."""
+    for name in call.unread:
+        yield f"Unknown parameter '{name}'"
     if call.wire is None:
         return
     payload = shape.serialization.get("payload")

@@ -66,6 +66,17 @@ def test_an_unknown_parameter_is_refused_by_name(account: Account, unchecked: Ca
     assert "Unknown parameter 'retention'" in answer["Message"]
 
 
+def test_an_unknown_field_of_a_form_is_refused_by_name(account: Account) -> None:
+    request = urllib.request.Request(
+        account.endpoint,
+        data=b"Action=GetRole&Version=2010-05-08&RoleName=any&Nickname=joe",
+        headers={"Authorization": SIGNED.replace("/logs/", "/iam/")},
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request)
+    assert "Unknown parameter 'Nickname'" in caught.value.read().decode()
+
+
 def test_a_mistyped_parameter_is_refused(account: Account) -> None:
     request = urllib.request.Request(
         account.endpoint,
