@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -25,7 +26,8 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 it failed, 2 it was refused, 130 it was interrupted."""
-    options = _parser().parse_args(arguments)
+    started = time.monotonic()
+    options = _parser().parse_args(arguments, argparse.Namespace(started=started))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Set by hand: a shell starts what runs in the background with interrupts switched off.
         signal.signal(number, _interrupt)

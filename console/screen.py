@@ -102,7 +102,8 @@ class Screen:
                 self.terminal.print(escape(row.line), soft_wrap=True)
 
     def clear(self) -> None:
-        """Take the picture away: what it showed is over."""
+        """Take the picture away: what it showed is over, and what comes next may look the same."""
+        self._told.clear()
         if self._live:
             self._live.update("")
 

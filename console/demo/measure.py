@@ -4,12 +4,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 from reefloop.contracts import LABEL_ATTRIBUTE
 
 Line = Mapping[str, Any]
+
+PAUSE_SECONDS: Final = 1.5
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def accuracy(results: Iterable[Line], truth: Mapping[str, str]) -> float | None:
 
 
 @dataclass(frozen=True)
-class Field:
+class Work:
     """What devices say of their work, taken together.
 
     A summary holds percentiles and not the times behind them, so the median of all is estimated by the median of the
@@ -59,20 +62,16 @@ class Field:
     """
 
     frames: int
-    frames_per_second: float | None
     p50_ms: float | None
     p99_ms: float | None
     sent_frames: int
 
 
-def add_up(summaries: Sequence[Line]) -> Field:
-    """Take summaries of any devices together; the rate is that of one device at work."""
+def add_up(summaries: Sequence[Line]) -> Work:
+    """Take the summaries of any devices together."""
     worked = [summary for summary in summaries if summary["frames"]]
-    frames = sum(summary["frames"] for summary in worked)
-    seconds = sum(_seconds(summary) for summary in worked)
-    return Field(
-        frames=frames,
-        frames_per_second=frames / seconds if seconds else None,
+    return Work(
+        frames=sum(summary["frames"] for summary in worked),
         p50_ms=weighted_median([(summary["latency_ms"]["p50"], summary["frames"]) for summary in worked]),
         p99_ms=max((summary["latency_ms"]["p99"] for summary in worked), default=None),
         sent_frames=sum(summary["sent_frames"] for summary in summaries),
@@ -90,5 +89,15 @@ def weighted_median(values: Iterable[tuple[float, int]]) -> float | None:
     return None
 
 
-def _seconds(summary: Line) -> float:
-    return (datetime.fromisoformat(summary["to"]) - datetime.fromisoformat(summary["from"])).total_seconds()
+def frames_per_second(results: Iterable[Sequence[Line]]) -> float | None:
+    """The rate of one device while frames were waiting: a pause that is longer than PAUSE_SECONDS had none to classify.
+
+    `results` are the logs of the devices, one each; None when no device had two frames in a row.
+    """
+    gaps = [
+        (later - earlier).total_seconds()
+        for log in results
+        for earlier, later in pairwise(sorted(datetime.fromisoformat(line["at"]) for line in log))
+    ]
+    busy = [gap for gap in gaps if gap <= PAUSE_SECONDS]
+    return len(busy) / sum(busy) if sum(busy) else None

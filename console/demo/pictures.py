@@ -84,9 +84,9 @@ def read_folder(folder: Path, seed: int, scratch: Path) -> tuple[Collection, tup
     return Collection(photos.labels, deal(photos, SHARES, seed)), skipped
 
 
-def read_drawn(sites: Mapping[str, Path], seed: int) -> Collection:
-    """Read and deal drawn scenes. What devices see later is half from the other, harder site."""
-    reef, wreck = (_read_classes(sites[site]) for site in ("reef", "wreck"))
+def read_drawn(folder: Path, seed: int) -> Collection:
+    """Read and deal drawn scenes. Most of what devices see later is from the other, harder site."""
+    reef, wreck = (_read_classes(folder / site) for site in ("reef", "wreck"))
     parts, footage = deal(reef, SHARES, seed), deal(wreck, FOOTAGE, seed)
     return Collection(reef.labels, {part: parts[part] + footage.get(part, ()) for part in PARTS})
 

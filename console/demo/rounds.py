@@ -13,7 +13,7 @@ from console.project import Project
 from console.screen import Screen, device_rows, execution_rows
 from reefloop import contracts as c
 
-_PAUSE_SECONDS: Final = 0.5
+_PAUSE_SECONDS: Final = 1.0
 
 
 @dataclass

@@ -4,12 +4,13 @@ import argparse
 import json
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event
 from typing import Any, Final
 
 from console.clients import load_settings
 from console.demo import inventory
-from console.demo.draw import Drawing
+from console.demo.background import Background, drawing, synthesis
 from console.demo.fleet import Fleet
 from console.demo.pictures import FIRST, GOLD, SECOND, UPLOAD, Collection, read_drawn, read_folder
 from console.demo.report import print_summary
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         )
     with Screen() as screen, Workspace() as workspace:
         try:
-            Demo(options, Steps(screen), workspace, settings.region).run()
+            Demo(options, Steps(screen, options.started), workspace, settings.region).run()
         except (StepFailed, OutOfTime) as error:
             kept = workspace.keep_logs(str(error))
             raise Failure(f"{error}; the logs are in {kept}") from error
@@ -65,33 +66,49 @@ class Demo:
     def screen(self) -> Screen:
         return self.steps.screen
 
+    @property
+    def _cdk_out(self) -> Path:
+        return self.workspace.folder / "cdk.out"
+
     def run(self) -> None:
         """All of it, in an account that is gone afterwards."""
         collection = self._read_images() if self.options.images else None
         with ExitStack() as open_:
-            drawing = None if collection else open_.enter_context(Drawing(self.workspace.drawn, self.options.seed))
+            synthesizing = open_.enter_context(synthesis(STAGE, self._cdk_out))
+            drawn = None
+            if collection is None:
+                drawn = open_.enter_context(drawing(self.workspace.drawn, self.options.seed))
             # The crew knows the truth about each image once there is one: people label only then.
             account = Account(self.workspace.folder, crew=Crew(truth=self.truth), region=self.region)
             open_.enter_context(account)
             with time_limit(LIMIT_SECONDS - self.steps.total_seconds):
-                summary = self._live(account, open_, drawing, collection)
+                summary = self._live(account, open_, synthesizing, drawn, collection)
             print_summary(self.screen, summary)
             if self.options.keep:
                 self._keep(account)
 
     def _live(
-        self, account: Account, open_: ExitStack, drawing: Drawing | None, collection: Collection | None
+        self,
+        account: Account,
+        open_: ExitStack,
+        synthesizing: Background,
+        drawn: Background | None,
+        collection: Collection | None,
     ) -> dict[str, Any]:
         """The account's life; returns the summary that was written."""
-        step, cdk_out = self.steps.step, self.workspace.folder / "cdk.out"
+        step = self.steps.step
         with step("bootstrap"):
             account.bootstrap()
             empty = inventory.take(account.client)
+        with step("synthesize"):
+            synthesizing.wait()
         with step("deploy"):
-            account.cdk("deploy", "--all", f"--context=stage={STAGE}", f"--output={cdk_out}")
+            account.cdk("deploy", "--all", f"--app={self._cdk_out}")
             project = Project.find(account.client)
         with step("images"):
-            collection = collection or read_drawn(drawing.wait(), self.options.seed)  # type: ignore[union-attr]
+            if drawn:
+                drawn.wait()
+            collection = collection or read_drawn(self.workspace.drawn, self.options.seed)
             self._upload(account, project, collection)
         fleet = open_.enter_context(Fleet(account.state, project))
         rounds = Rounds(account.client, project, self.screen)
@@ -136,7 +153,7 @@ class Demo:
                 raise Failure("; ".join(removed.problems))
             self.screen.say(f"{len(removed.lines)} removals")
         with self.steps.step("cdk destroy"):
-            account.cdk("destroy", "--all", f"--app={self.workspace.folder / 'cdk.out'}")
+            account.cdk("destroy", "--all", f"--app={self._cdk_out}")
         with self.steps.step("verify"):
             if left := inventory.leftovers(empty, inventory.take(account.client)):
                 raise Failure(f"more than CDKToolkit is left: {', '.join(left)}")

@@ -27,7 +27,8 @@ class Steps:
     """The steps so far. Names are unique; a step that runs beside others is measured all the same."""
 
     screen: Screen
-    started: float = field(default_factory=time.monotonic)
+    started: float
+    """time.monotonic() when the command began."""
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property

@@ -9,7 +9,7 @@ from console.clients import Clients
 from console.demo.bucket import Bucket
 from console.demo.fleet import Fleet
 from console.demo.latency import package_latency_ms
-from console.demo.measure import accuracy, add_up, count_labels
+from console.demo.measure import accuracy, add_up, count_labels, frames_per_second
 from console.demo.pictures import Collection
 from console.devices import DeviceReader
 from console.executions import Execution
@@ -148,7 +148,7 @@ class Collector:
         )
         return {
             "frames": work.frames,
-            "frames_per_second": _rounded(work.frames_per_second),
+            "frames_per_second": _rounded(frames_per_second([self.fleet.results(thing) for thing in things])),
             "latency_ms": {"p50": _rounded(work.p50_ms), "p99": _rounded(work.p99_ms)},
             "bytes_sent": sent,
             "bytes_send_everything": self.fleet.bytes_fed(),

@@ -1,6 +1,6 @@
 """Empties what stores: the registry group, the container repository, the buckets."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -64,19 +64,20 @@ def empty_buckets(clients: Clients, project: Project) -> Iterator[str]:
 def _delete_versions(s3: Any, bucket: str) -> int:
     """Delete all versions and delete markers; an unversioned bucket lists its objects as versions too."""
     count = 0
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        for batch in _batches([_identity(version) for version in found], _OBJECTS_PER_CALL):
-            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
-            if errors := answer.get("Errors"):
-                first = errors[0]
-                raise Failure(f"{bucket} keeps {len(errors)} objects: {first.get('Key')}: {first.get('Message')}")
-            count += len(batch)
+    # The first page again and again: the others move up while the one before them is deleted.
+    while found := _first_versions(s3, bucket):
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": found, "Quiet": True})
+        if errors := answer.get("Errors"):
+            first = errors[0]
+            raise Failure(f"{bucket} keeps {len(errors)} objects: {first.get('Key')}: {first.get('Message')}")
+        count += len(found)
     return count
 
 
-def _identity(version: Mapping[str, Any]) -> dict[str, str]:
-    return {"Key": version["Key"], "VersionId": version["VersionId"]}
+def _first_versions(s3: Any, bucket: str) -> list[dict[str, str]]:
+    page = s3.list_object_versions(Bucket=bucket, MaxKeys=_OBJECTS_PER_CALL)
+    found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+    return [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in found]
 
 
 def _batches(items: Sequence[dict[str, str]], size: int) -> Iterator[Sequence[dict[str, str]]]:

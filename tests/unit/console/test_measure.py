@@ -2,7 +2,7 @@
 
 import pytest
 
-from console.demo.measure import Labels, accuracy, add_up, count_labels, read_lines, weighted_median
+from console.demo.measure import Labels, accuracy, add_up, count_labels, frames_per_second, read_lines, weighted_median
 
 TRUTH = {"1.jpg": "crab", "2.jpg": "crab", "3.jpg": "squid", "4.jpg": "squid"}
 
@@ -20,15 +20,13 @@ def line(name: str, label: str, human: str) -> dict[str, object]:
     return {"source-ref": f"s3://bucket/images/upload/{name}", "species": 0, "species-metadata": metadata}
 
 
-def summary(
-    *, frames: int, p50: float, p99: float, sent: int = 0, since: str = "10:00:00", until: str = "10:00:02"
-) -> dict[str, object]:
+def summary(*, frames: int, p50: float, p99: float, sent: int = 0) -> dict[str, object]:
     """What a device sends."""
     return {
         "thing": "reef-north",
         "model_version": "1-0a1b2c3d",
-        "from": f"2026-11-22T{since}.000Z",
-        "to": f"2026-11-22T{until}.000Z",
+        "from": "2026-11-22T10:00:00.000Z",
+        "to": "2026-11-22T10:00:02.000Z",
         "frames": frames,
         "unreadable": 0,
         "counts": {},
@@ -62,22 +60,32 @@ def test_edge_accuracy_is_the_share_of_frames_that_devices_got_right() -> None:
 
 
 def test_summaries_add_up_over_devices() -> None:
-    field = add_up([summary(frames=30, p50=4, p99=9, sent=2), summary(frames=10, p50=8, p99=20, sent=3)])
-    assert (field.frames, field.sent_frames) == (40, 5)
-    assert field.frames_per_second == 10
-    assert (field.p50_ms, field.p99_ms) == (4, 20)
+    work = add_up([summary(frames=30, p50=4, p99=9, sent=2), summary(frames=10, p50=8, p99=20, sent=3)])
+    assert (work.frames, work.sent_frames) == (40, 5)
+    assert (work.p50_ms, work.p99_ms) == (4, 20)
 
 
 def test_a_summary_without_frames_weighs_nothing_but_what_it_sent() -> None:
-    idle = summary(frames=0, p50=0, p99=0, sent=4, until="10:30:00")
-    field = add_up([summary(frames=30, p50=4, p99=9), idle])
-    assert field.frames_per_second == 15
-    assert (field.p50_ms, field.sent_frames) == (4, 4)
+    work = add_up([summary(frames=30, p50=4, p99=9), summary(frames=0, p50=0, p99=0, sent=4)])
+    assert (work.p50_ms, work.sent_frames) == (4, 4)
+
+
+def seen(*seconds: float) -> list[dict[str, object]]:
+    """Lines of a device's log, at these seconds of a minute."""
+    return [{"frame": "1.jpg", "at": f"2026-11-22T10:00:{second:06.3f}Z"} for second in seconds]
+
+
+def test_the_rate_is_that_of_a_device_while_frames_were_waiting() -> None:
+    assert frames_per_second([seen(0, 0.5, 1.0, 30.0, 30.5), seen(5.0, 5.5)]) == 2
+
+
+def test_single_frames_have_no_rate() -> None:
+    assert frames_per_second([seen(0), seen(0, 30)]) is None
 
 
 def test_without_summaries_there_are_no_rates() -> None:
-    field = add_up([])
-    assert (field.frames, field.frames_per_second, field.p50_ms, field.p99_ms) == (0, None, None, None)
+    work = add_up([])
+    assert (work.frames, work.p50_ms, work.p99_ms) == (0, None, None)
 
 
 @pytest.mark.parametrize(
