@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from offline.account import Account
+from tests.offline.stack_driver import Stacks
 
 
 @pytest.fixture(scope="module")
@@ -20,3 +21,11 @@ def _no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "account" in request.fixturenames:
         request.getfixturevalue("account").faults.clear()
+
+
+@pytest.fixture
+def stacks(account: Account) -> Iterator[Stacks]:
+    """Stacks of one test, all deleted after it."""
+    stacks = Stacks(account)
+    yield stacks
+    stacks.end()
