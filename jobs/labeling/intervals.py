@@ -23,7 +23,9 @@ def wilson(errors: int, objects: int) -> tuple[float, float]:
     centre = rate + z2 / (2 * objects)
     margin = _NORMAL_QUANTILE * math.sqrt(rate * (1 - rate) / objects + z2 / (4 * objects**2))
     scale = 1 + z2 / objects
-    return max(0.0, (centre - margin) / scale), min(1.0, (centre + margin) / scale)
+    low, high = (centre - margin) / scale, (centre + margin) / scale
+    # Exact where rounding would leave a trace.
+    return (low if errors else 0.0), (high if errors < objects else 1.0)
 
 
 def clopper_pearson_upper(errors: int, objects: int, confidence: float = CONFIDENCE) -> float:

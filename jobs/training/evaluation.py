@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 BATCH: Final = 256
-REVIEW_ERROR: Final = 0.01
+REVIEW_ERROR: Final = 0.02
 """Frames as sure as those of which more than this share is wrong go to review."""
 REVIEW_SHARE: Final = 0.05
 """At least this share of frames like the validation split's goes to review."""

@@ -47,7 +47,7 @@ def test_frames_less_sure_than_those_that_were_wrong_go_to_review() -> None:
     threshold = uncertain_below(logits, targets, 1.0)
     probabilities = torch.softmax(logits, 1).max(1).values
     kept = probabilities >= threshold
-    assert (targets[kept] == 1).float().mean() <= 0.01
+    assert (targets[kept] == 1).float().mean() <= 0.02
     assert 0.75 < kept.float().mean() < 0.8
 
 

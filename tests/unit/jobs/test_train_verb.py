@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import torch
 from jobs import images
 from jobs.labeling.champion import Champion
 from jobs.labeling.dataset import SPLITS
+from jobs.training import fit
 from tests.unit.jobs.bench import ATTRIBUTE, BUCKET, Bucket, train, write_lines
 from tests.unit.jobs.images import CLASSES, picture
 
@@ -120,8 +124,6 @@ def test_the_golden_images_have_the_logits_that_the_package_says(trained: Path) 
 
 
 def test_the_package_is_one_that_scoring_opens(trained: Path, tmp_path: Path) -> None:
-    import tarfile
-
     with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
         archive.add(trained / "model", arcname=".")
     champion = Champion.open(tmp_path / "model.tar.gz", tmp_path / "unpacked")
@@ -154,27 +156,24 @@ def test_the_same_seed_gives_the_same_model(dataset: Bucket, tmp_path: Path) -> 
 
 
 def test_a_training_stopped_by_sigterm_goes_on_where_it_was(dataset: Bucket, tmp_path: Path) -> None:
-    assert train(dataset, tmp_path / "undisturbed", "v1", epochs=4) == 0
-    root = tmp_path / "ml"
-    # Lays out the files; the job itself runs as a process, since signals go to processes.
-    assert train(dataset, root, "v1", epochs=4, batch_size=1) == 1
-    config = tmp_path / "undisturbed" / "input" / "config" / "hyperparameters.json"
-    (root / "input" / "config" / "hyperparameters.json").write_bytes(config.read_bytes())
+    epochs, root = 12, tmp_path / "ml"
+    assert train(dataset, tmp_path / "undisturbed", "v1", epochs=epochs) == 0
+    shutil.copytree(tmp_path / "undisturbed" / "input", root / "input", symlinks=True)
     environment = {**os.environ, "ML_ROOT": str(root), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "jobs", "train"]
-    job = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-    assert job.stdout
-    for line in job.stdout:
-        if line.startswith("epoch=2"):
-            job.send_signal(signal.SIGTERM)
-            break
-    assert job.wait() == 143
-    job.stdout.close()
-    assert not (root / "model" / "model.json").exists()
-    checkpoints = sorted(path.name for path in (root / "checkpoints").iterdir())
-    assert checkpoints[-1] > "checkpoint-000001"
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as job:
+        assert job.stdout
+        for line in job.stdout:
+            if line.startswith("epoch=2 "):
+                job.send_signal(signal.SIGTERM)
+                break
+        job.stdout.read()
+    assert job.returncode == 143
+    assert not (root / "model").exists()
     again = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert "resumed at epoch 3" in again.stdout
+    resumed = re.search(r"resumed at epoch (\d+), step \d+ of 4", again.stdout)
+    assert resumed
+    assert 3 <= int(resumed[1]) <= epochs
     assert model_json(root)["metrics"] == model_json(tmp_path / "undisturbed")["metrics"]
 
 
@@ -301,8 +300,6 @@ def test_a_hyperparameter_that_is_not_allowed_is_named(
 def test_a_loss_that_is_no_number_ends_the_training(
     dataset: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jobs.training import fit
-
     monkeypatch.setattr(fit, "augmented", lambda images, _generator: images * torch.nan)
     assert train(dataset, tmp_path / "ml", "v1") == 1
     assert "the loss became nan in epoch 1: lower learning_rate" in failure(tmp_path / "ml")
