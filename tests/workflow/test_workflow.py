@@ -14,7 +14,7 @@ from offline.crew import Crew
 from offline.device.provisioning import provision
 from reefloop.contracts import model_key, package_key
 from settings import Settings
-from tests.workflow.deployed import SPECIES, Deployed
+from tests.workflow.deployed import SPECIES, Deployed, synthesize
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,10 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("workflow")
     with Account(folder / "account", crew=Crew(truth=truth)) as account:
         loop = Deployed(account, truth, folder)
-        loop.deploy()
+        assembly = synthesize(folder / "assembly")
+        account.bootstrap()
+        loop.deploy(assembly)
+        loop.bring_gold()
         yield loop
 
 
@@ -99,7 +102,7 @@ def test_a_round_without_new_images_ends_well_and_trains_nothing(deployed: Deplo
 def test_a_model_that_is_worse_than_the_champion_is_registered_and_goes_nowhere(
     deployed: Deployed, turned: dict[str, Any]
 ) -> None:
-    strong = register(deployed, "strong", test_accuracy="1.0", test_objects="100000")
+    strong = deployed.register("strong", test_accuracy="1.0", test_objects="100000")
     try:
         execution = deployed.run("training", {"dataset_version": "first"}, "worse")
     finally:
@@ -111,23 +114,6 @@ def test_a_model_that_is_worse_than_the_champion_is_registered_and_goes_nowhere(
         ModelPackageGroupName="reefloop", SortBy="CreationTime", SortOrder="Descending"
     )["ModelPackageSummaryList"][0]
     assert newest["ModelApprovalStatus"] == "Rejected"
-
-
-def register(deployed: Deployed, version: str, *, test_accuracy: str, test_objects: str) -> str:
-    """An approved model in the registry; its ARN."""
-    arn: str = deployed.client("sagemaker").create_model_package(
-        ModelPackageGroupName="reefloop",
-        ModelPackageDescription=version,
-        ModelApprovalStatus="Approved",
-        InferenceSpecification={"Containers": [{"Image": "image", "ModelDataUrl": "s3://bucket/model.tar.gz"}]},
-        CustomerMetadataProperties={
-            "model_version": version,
-            "dataset_version": "first",
-            "test_accuracy": test_accuracy,
-            "test_objects": test_objects,
-        },
-    )["ModelPackageArn"]
-    return arn
 
 
 # ---- Names -----------------------------------------------------------------------------------------------------------
@@ -251,7 +237,7 @@ def test_a_model_that_fails_on_the_canary_goes_back_and_never_reaches_the_fleet(
     version = turned["output"]["training"]["model_version"]
     good = {"model_version": version, "packages": turned["output"]["compilation"]["packages"]}
     packages = [broken_package(deployed, good["packages"][0]["key"], version, "broken")]
-    register(deployed, "broken", test_accuracy="0.5", test_objects="10")
+    deployed.register("broken", test_accuracy="0.5", test_objects="10")
     with provision(deployed.account.state, "buoy-1", groups=["reefloop-base", "reefloop-canary"]):
         assert deployed.run("deployment", good, "good-model")["status"] == "SUCCEEDED"
         fleet = deployed_model(deployed, "FleetGroup")
