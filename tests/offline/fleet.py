@@ -25,7 +25,7 @@ def archive(files: Mapping[str, str]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as zipped:
         for name, content in files.items():
-            zipped.writestr(name, content)
+            zipped.writestr(zipfile.ZipInfo(name), content)  # a fixed time, so that equal files make equal archives
     return buffer.getvalue()
 
 

@@ -20,9 +20,20 @@ from settings import Settings
 SPECIES = list_species(4)
 
 
+def synthesize(assembly: Path) -> Path:
+    """Write the stacks of the laptop stage, with a training that takes seconds, into a folder; returns that folder."""
+    laptop = Settings.load("laptop").model_dump()
+    quick = laptop["training"] | {"epochs": 2, "image_pixels": 32}
+    context = json.loads((reefloop.ROOT / "cdk.json").read_text())["context"]
+    cdk = App(outdir=str(assembly), context=context, analytics_reporting=False)
+    reefloop.build(cdk, Settings.model_validate(laptop | {"training": quick}))
+    cdk.synth()
+    return assembly
+
+
 @dataclass
 class Deployed:
-    """The stacks of the laptop stage, with a training that takes seconds, in an open account."""
+    """The project's stacks in an open account."""
 
     account: Account
     truth: dict[str, str]
@@ -30,19 +41,14 @@ class Deployed:
     project: Project = field(init=False)
     seed: int = 0
 
-    def deploy(self) -> None:
-        """Synthesize in this process, deploy with the real CLI, bring gold."""
-        laptop = Settings.load("laptop").model_dump()
-        quick = laptop["training"] | {"epochs": 2, "image_pixels": 32}
-        context = json.loads((reefloop.ROOT / "cdk.json").read_text())["context"]
-        assembly = self.folder / "assembly"
-        cdk = App(outdir=str(assembly), context=context, analytics_reporting=False)
-        reefloop.build(cdk, Settings.model_validate(laptop | {"training": quick}))
-        cdk.synth()
-        self.account.bootstrap()
-        self.account.cdk("deploy", "--all", f"--app={assembly}")
+    def deploy(self, assembly: Path, *stacks: str) -> None:
+        """Deploy these stacks of an assembly, and those that they depend on, with the real CLI; all without a name."""
+        self.account.cdk("deploy", *(stacks or ["--all"]), f"--app={assembly}")
         self.project = Project.find(self.account.client)
-        DataBucket(self.account.client, self.project.data_bucket).upload_gold(self._images(6).photos, SPECIES)
+
+    def bring_gold(self, per_class: int = 6) -> None:
+        """Bring images whose label is known."""
+        DataBucket(self.account.client, self.project.data_bucket).upload_gold(self._images(per_class).photos, SPECIES)
 
     def upload(self, per_class: int = 12) -> int:
         """Bring new images that the crew knows; returns how many."""
@@ -55,6 +61,22 @@ class Deployed:
         photos = read_photos((path, path.parent.name) for path in made)
         self.truth.update({photo.digest: photo.label for photo in photos.photos})
         return photos
+
+    def register(self, version: str, *, test_accuracy: str, test_objects: str) -> str:
+        """Put an approved model into the registry; returns its ARN."""
+        arn: str = self.client("sagemaker").create_model_package(
+            ModelPackageGroupName="reefloop",
+            ModelPackageDescription=version,
+            ModelApprovalStatus="Approved",
+            InferenceSpecification={"Containers": [{"Image": "image", "ModelDataUrl": "s3://bucket/model.tar.gz"}]},
+            CustomerMetadataProperties={
+                "model_version": version,
+                "dataset_version": "first",
+                "test_accuracy": test_accuracy,
+                "test_objects": test_objects,
+            },
+        )["ModelPackageArn"]
+        return arn
 
     # ---- Executions --------------------------------------------------------------------------------------------------
 

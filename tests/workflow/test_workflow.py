@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -237,8 +238,10 @@ def test_a_model_that_fails_on_the_canary_goes_back_and_never_reaches_the_fleet(
     version = turned["output"]["training"]["model_version"]
     good = {"model_version": version, "packages": turned["output"]["compilation"]["packages"]}
     packages = [broken_package(deployed, good["packages"][0]["key"], version, "broken")]
-    deployed.register("broken", test_accuracy="0.5", test_objects="10")
-    with provision(deployed.account.state, "buoy-1", groups=["reefloop-base", "reefloop-canary"]):
+    broken = deployed.register("broken", test_accuracy="0.5", test_objects="10")
+    with ExitStack() as ending:
+        ending.callback(deployed.client("sagemaker").delete_model_package, ModelPackageName=broken)
+        ending.enter_context(provision(deployed.account.state, "buoy-1", groups=["reefloop-base", "reefloop-canary"]))
         assert deployed.run("deployment", good, "good-model")["status"] == "SUCCEEDED"
         fleet = deployed_model(deployed, "FleetGroup")
 
