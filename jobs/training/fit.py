@@ -25,6 +25,8 @@ from jobs.training.hyperparameters import Hyperparameters
 WARM_UP_SHARE: Final = 0.15
 LABEL_SMOOTHING: Final = 0.1
 WEIGHT_DECAY: Final = 0.05
+STEPS_PER_EPOCH: Final = 16
+"""A dataset too small for this many batches is gone through several times in an epoch, each time in other views."""
 
 
 def fit(dataset: Dataset, chosen: Hyperparameters, folder: Path) -> nn.Module:
@@ -43,7 +45,8 @@ def fit(dataset: Dataset, chosen: Hyperparameters, folder: Path) -> nn.Module:
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=chosen.learning_rate, weight_decay=WEIGHT_DECAY)
     train, validation = dataset.splits["train"], dataset.splits["validation"]
-    steps = math.ceil(len(train) / chosen.batch_size)
+    passes = math.ceil(STEPS_PER_EPOCH * chosen.batch_size / len(train))
+    steps = math.ceil(passes * len(train) / chosen.batch_size)
     state: dict[str, Any] = {"epoch": 0, "step": 0, "loss": 0.0, "correct": 0, "seen": 0}
     mark = _fingerprint(dataset, chosen)
     if saved := checkpoints.latest(folder, fingerprint=mark):
@@ -61,7 +64,8 @@ def fit(dataset: Dataset, chosen: Hyperparameters, folder: Path) -> nn.Module:
     with _told_to_stop() as stop:
         while state["epoch"] < chosen.epochs:
             network.train()
-            order = torch.randperm(len(train), generator=_generator(chosen.seed, state["epoch"]))
+            shuffle = _generator(chosen.seed, state["epoch"])
+            order = torch.cat([torch.randperm(len(train), generator=shuffle) for _ in range(passes)])
             for step, batch in list(enumerate(torch.split(order, chosen.batch_size)))[state["step"] :]:
                 images = train.images[batch].to(device).float() / 255
                 views = augmented(images, _generator(chosen.seed, state["epoch"], step))
