@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from offline import scenes
+from offline.sites import SITES
 
 
 def read(folder: Path) -> dict[str, bytes]:
@@ -37,7 +38,7 @@ def test_a_picture_does_not_depend_on_its_neighbours(tmp_path: Path) -> None:
 
 def test_the_wreck_is_darker_and_flatter_than_the_reef(tmp_path: Path) -> None:
     means, spreads = {}, {}
-    for site in scenes.SITES:
+    for site in SITES:
         paths = scenes.make_images(tmp_path / site, scenes.list_species(), 4, seed=1, site=site)
         pixels = np.stack([np.asarray(Image.open(path), np.float32) for path in paths])
         assert pixels.shape[1:] == (scenes.HEIGHT, scenes.WIDTH, 3)
