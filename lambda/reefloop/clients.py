@@ -26,3 +26,7 @@ def sagemaker() -> Any:
 
 def greengrass() -> Any:
     return client("greengrassv2")
+
+
+def iot() -> Any:
+    return client("iot")

@@ -45,8 +45,7 @@ class RolloutFunctions:
         self.check = self._function("Check", "check", DATA_BUCKET=storage.data_bucket.bucket_name)
         grant_objects(self.check, storage.data_bucket, read=["devices/*"])
         self._allow(self.check, ["ListEffectiveDeployments"], "coreDevices", "*")
-        # Takes no resource: the thing group is a filter of the request.
-        _allow_everywhere(self.check, "greengrass:ListCoreDevices")
+        self._allow_iot(self.check, "ListThingsInThingGroup")
         self._allow_iot(self.check, "DescribeJob", "DescribeJobExecution", "DescribeThing", "GetThingShadow")
 
     def _function(self, name: str, handler: str, **environment: str) -> Function:

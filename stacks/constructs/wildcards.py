@@ -61,9 +61,9 @@ _ALLOWED: Final = (
         "a Greengrass deployment makes an IoT job whose name the service chooses, for things that others named",
     ),
     (
-        r"reefloop-deployment/(Deploy|RollBack|Check)FunctionRole/.+",
+        r"reefloop-deployment/(Deploy|RollBack)FunctionRole/.+",
         r"\*",
-        "greengrass:CreateDeployment, ListDeployments and ListCoreDevices take no resource",
+        "greengrass:CreateDeployment and ListDeployments take no resource",
     ),
     (
         r"reefloop-deployment/DeviceAccess/.+",

@@ -280,7 +280,17 @@ class TestCheck:
         group, rollout = self.rolled_out(account)
         assert self.health(group, rollout) == {
             "state": "passed",
-            "reasons": ["the group has no core devices: nothing was proven"],
+            "reasons": ["the group has no devices: nothing was proven"],
+        }
+
+    def test_waits_for_a_thing_that_no_greengrass_core_has_registered_for_yet(self, account: Account) -> None:
+        group, rollout = self.rolled_out(account)
+        thing = any_thing()
+        account.iot.create_thing(thingName=thing)
+        account.iot.add_thing_to_thing_group(thingName=thing, thingGroupName="canary")
+        assert self.health(group, rollout) == {
+            "state": "waiting",
+            "reasons": [f"{thing}: the deployment is not there yet; it reports no model yet"],
         }
 
     def test_says_only_so_much_about_a_large_group(self, account: Account) -> None:

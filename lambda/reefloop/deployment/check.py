@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from reefloop import clients, contracts, environment, storage
 from reefloop.contracts import Health
@@ -24,7 +24,7 @@ class Event(TypedDict):
 
 
 def handler(event: Event, _context: object) -> Health:
-    """Ask Greengrass and devices/<thing>/status.json about every core device of the group."""
+    """Ask Greengrass and devices/<thing>/status.json about every thing of the group."""
     env = environment.read(Environment)
     return health.judge(
         (_device(env.data_bucket, thing, event["deployment_id"]) for thing in _things(event["group_arn"])),
@@ -35,14 +35,28 @@ def handler(event: Event, _context: object) -> Health:
 
 
 def _things(group_arn: str) -> Iterator[str]:
-    for page in clients.greengrass().get_paginator("list_core_devices").paginate(thingGroupArn=group_arn):
-        yield from (device["coreDeviceThingName"] for device in page["coreDevices"])
+    """The members of a thing group, from the group itself.
+
+    Greengrass would list only those on which a deployment to the group has succeeded: the first time, nobody.
+    https://docs.aws.amazon.com/greengrass/v2/APIReference/API_ListCoreDevices.html
+    """
+    pages = clients.iot().get_paginator("list_things_in_thing_group")
+    for page in pages.paginate(thingGroupName=group_arn.rpartition("/")[2]):
+        yield from page["things"]
+
+
+def _effective(thing: str, deployment_id: str) -> dict[str, Any] | None:
+    """One device's part of a deployment; None when it has not heard of it, or is no core device yet."""
+    pages = clients.greengrass().get_paginator("list_effective_deployments").paginate(coreDeviceThingName=thing)
+    try:
+        deployments = [deployment for page in pages for deployment in page["effectiveDeployments"]]
+    except clients.greengrass().exceptions.ResourceNotFoundException:
+        return None
+    return next((found for found in deployments if found["deploymentId"] == deployment_id), None)
 
 
 def _device(bucket: str, thing: str, deployment_id: str) -> Device:
-    pages = clients.greengrass().get_paginator("list_effective_deployments").paginate(coreDeviceThingName=thing)
-    deployments = (deployment for page in pages for deployment in page["effectiveDeployments"])
-    effective = next((found for found in deployments if found["deploymentId"] == deployment_id), None)
+    effective = _effective(thing, deployment_id)
     key = contracts.device_key(thing, "status.json")
     stored = storage.find(bucket, key)
     return Device(

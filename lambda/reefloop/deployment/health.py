@@ -32,7 +32,7 @@ def judge(devices: Iterable[Device], *, model_version: str, deadline: datetime, 
     if failed:
         return Health(state="failed", reasons=_some(failed))
     if not waiting:
-        reasons = [reason for _, reason in verdicts] or ["the group has no core devices: nothing was proven"]
+        reasons = [reason for _, reason in verdicts] or ["the group has no devices: nothing was proven"]
         return Health(state="passed", reasons=_some(reasons))
     if now >= deadline:
         overdue = [f"{reason}; it was due by {deadline.isoformat()}" for reason in waiting]
