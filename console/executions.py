@@ -19,6 +19,7 @@ from reefloop.contracts import ROUND
 _ROUND: Final = re.compile(r"[A-Za-z0-9](-?[A-Za-z0-9]){0,39}")
 RUNNING: Final = "RUNNING"
 SUCCEEDED: Final = "SUCCEEDED"
+_TOLD: Final = 3  # failed jobs that are told of; the others failed alike
 
 
 @dataclass(frozen=True)
@@ -135,16 +136,21 @@ class Follower:
 
 
 def reasons(execution: Execution, *, log: Callable[[Job], str] = lambda job: job.log) -> list[str]:
-    """Why an execution did not succeed, the innermost causes, a sentence each; `log` says where a job's log is."""
-    found = [reason for child in execution.children for reason in reasons(child, log=log)]
-    found += [
+    """Why an execution did not succeed: the innermost causes, a sentence each. `log` says where a job's log is."""
+    if execution.status in (RUNNING, SUCCEEDED):
+        return []
+    if below := [reason for child in execution.children for reason in reasons(child, log=log)]:
+        return below
+    own = _sentence(execution.cause)
+    jobs = [job for job in execution.jobs if job.failed]
+    # A stage may go on without some of its jobs: only what the execution itself names ended it.
+    blamed = [job for job in jobs if job.reason and job.reason in own]
+    told = [
         f"{job.kind} job {job.name} {job.status.lower()}: {job.reason or 'no reason given'} (log: {log(job)})"
-        for job in execution.jobs
-        if job.failed
+        for job in blamed or jobs
     ]
-    if execution.status not in (RUNNING, SUCCEEDED) and not found:
-        found.append(f"{execution.stage} {execution.status.lower()}: {execution.error} {_sentence(execution.cause)}")
-    return found
+    said = [] if blamed else [f"{execution.stage} {execution.status.lower()}: {execution.error} {own}".strip()]
+    return [*said, *told[:_TOLD]]
 
 
 def _sentence(cause: str) -> str:

@@ -44,9 +44,10 @@ class DataBucket:
             Refusal: the bucket has other categories already.
         """
         if (known := self.categories()) and known != list(labels):
+            missing, new = set(known) - set(labels), set(labels) - set(known)
             raise Refusal(
-                f"the bucket's categories are {', '.join(known)}, these are {', '.join(labels)}: "
-                f"models and labels of earlier rounds depend on them, so bring gold of exactly the same classes"
+                f"gold must have the classes that the bucket has already, since labels and models of earlier rounds "
+                f"depend on them: missing {_some(missing)}; new {_some(new)}"
             )
         self.upload(photos, prefix=GOLD_IMAGES)
         lines = [self._gold_line(photo, labels) for photo in photos]
@@ -92,6 +93,12 @@ class DataBucket:
 
     def _put(self, key: str, text: str) -> None:
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=text.encode())
+
+
+def _some(names: set[str]) -> str:
+    """A few names of many."""
+    first = sorted(names)[:5]
+    return (", ".join(first) + (f" and {len(names) - 5} more" if len(names) > 5 else "")) or "none"
 
 
 def label_categories(labels: Sequence[str]) -> dict[str, Any]:

@@ -39,7 +39,8 @@ def _run(check: Check, clients: Clients, settings: Settings) -> Finding:
     except ClientError as error:
         code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
         found = f"could not look: {code}" + (f" ({message})" if message else "")
-        todo = f"allow {check.permission}, or look in the console"
+        denied = "AccessDenied" in code or "Unauthorized" in code
+        todo = f"allow {check.permission}, or look in the console" if denied else "look in the console"
     except BotoCoreError as error:
         found, todo = f"could not look: {error}", "check the network, the region and the credentials"
     blocks = check.name == "credentials"

@@ -1,0 +1,142 @@
+"""A round is started once, followed through its nested executions and jobs, and its failure is explained."""
+
+import json
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from console.errors import Refusal
+from console.executions import Execution, Follower, execution_arn, reasons, start_round
+from console.jobs import Job
+from console.project import Project
+from console.screen import execution_rows
+from offline.account import Account
+from tests.any import any_round
+
+ROLE = "arn:aws:iam::123456789012:role/machine"
+PASS = {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}}
+
+
+def machine(account: Account, definition: object) -> str:
+    sfn, name = account.client("stepfunctions"), any_round()
+    return str(
+        sfn.create_state_machine(name=name, definition=json.dumps(definition), roleArn=role(account))["stateMachineArn"]
+    )
+
+
+def role(account: Account) -> str:
+    iam, name = account.client("iam"), any_round()
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+    }
+    return str(iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"])
+
+
+def ended(account: Account, project: Project, arn: str) -> Execution:
+    follower = Follower(account.client, project)
+    for _ in range(100):
+        execution = follower.read(arn)
+        if execution.status != "RUNNING":
+            return execution
+        time.sleep(0.05)
+    raise AssertionError(f"{arn} did not end")
+
+
+def calls(arn: str) -> dict[str, object]:
+    """A machine that runs another one and waits for it."""
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::states:startExecution.sync:2",
+        "Parameters": {"StateMachineArn": arn},
+        "End": True,
+    }
+    return {"StartAt": "Labeling", "States": {"Labeling": task}}
+
+
+def test_a_round_starts_once(account: Account) -> None:
+    project = Project({"loop": {"Machine": machine(account, PASS)}})
+    arn = start_round(account.client, project, "1")
+    assert arn == execution_arn(project.loop_machine, "1")
+    ended(account, project, arn)
+    with pytest.raises(Refusal, match=r"round 1 has run already: .* redrive-execution"):
+        start_round(account.client, project, "1")
+
+
+def test_nested_executions_are_followed_with_their_stage(account: Account) -> None:
+    labeling = machine(account, PASS)
+    project = Project({"loop": {"Machine": machine(account, calls(labeling))}, "labeling": {"Machine": labeling}})
+    execution = ended(account, project, start_round(account.client, project, "1"))
+    assert [(each.stage, each.status) for each in execution.walk()] == [
+        ("loop", "SUCCEEDED"),
+        ("labeling", "SUCCEEDED"),
+    ]
+
+
+def test_the_innermost_cause_of_a_failure_is_told(account: Account) -> None:
+    fail = {"Type": "Fail", "Error": "NoGold", "Cause": json.dumps({"errorMessage": "gold/gold.manifest is missing"})}
+    labeling = machine(account, {"StartAt": "Fail", "States": {"Fail": fail}})
+    project = Project({"loop": {"Machine": machine(account, calls(labeling))}, "labeling": {"Machine": labeling}})
+    execution = ended(account, project, start_round(account.client, project, "1"))
+    assert execution.status == "FAILED"
+    assert reasons(execution) == ["labeling failed: NoGold gold/gold.manifest is missing"]
+
+
+def test_a_running_execution_shows_the_state_it_is_in(account: Account) -> None:
+    wait = {"StartAt": "Label", "States": {"Label": {"Type": "Wait", "Seconds": 60, "End": True}}}
+    project = Project({"loop": {"Machine": machine(account, wait)}})
+    arn = start_round(account.client, project, "1")
+    try:
+        deadline = time.monotonic() + 5
+        while not (execution := Follower(account.client, project).read(arn)).states and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (row,) = execution_rows(execution)
+        assert (row.what, row.status, row.detail) == ("loop round-1", "RUNNING", "Label")
+    finally:
+        account.client("stepfunctions").stop_execution(executionArn=arn)
+
+
+def job(name: str, reason: str) -> Job:
+    return Job("compilation", name, "FAILED", reason, "", f"log of {name}")
+
+
+def execution(
+    stage: str, status: str, cause: str = "", *, jobs: tuple[Job, ...] = (), children: tuple[Execution, ...] = ()
+) -> Execution:
+    return Execution(
+        arn=f"arn:aws:states:us-east-1:123456789012:execution:{stage}:1",
+        stage=stage,
+        status=status,
+        started=datetime.now(UTC),
+        stopped=None,
+        states={},
+        output={},
+        error="SomeError" if cause else "",
+        cause=cause,
+        jobs=jobs,
+        children=children,
+    )
+
+
+def test_a_job_that_its_stage_did_without_is_not_the_reason() -> None:
+    compilation = execution("compilation", "SUCCEEDED", jobs=(job("a", "Neo cannot"),))
+    deployment = execution("deployment", "FAILED", "the canary failed")
+    assert reasons(execution("loop", "FAILED", children=(compilation, deployment))) == [
+        "deployment failed: SomeError the canary failed"
+    ]
+
+
+def test_the_job_that_the_execution_names_is_the_reason() -> None:
+    cause = json.dumps({"TrainingJobName": "b", "FailureReason": "AlgorithmError: no gold"})
+    failed = execution("training", "FAILED", cause, jobs=(job("a", "other"), job("b", "AlgorithmError: no gold")))
+    assert reasons(failed) == ["compilation job b failed: AlgorithmError: no gold (log: log of b)"]
+
+
+def test_of_many_failed_jobs_a_few_are_told() -> None:
+    many = tuple(job(str(number), "Neo cannot") for number in range(7))
+    told = reasons(execution("compilation", "FAILED", "fewer than 1 of 7 targets", jobs=many))
+    assert told[0] == "compilation failed: SomeError fewer than 1 of 7 targets"
+    assert len(told) == 4
