@@ -45,6 +45,7 @@ def test_a_component_is_fetched_unpacked_and_run(fleet: Fleet) -> None:
     run = f'sh "{{artifacts:decompressedPath}}/{stem}/say.sh"'
     fleet.component(name, run=run, Artifacts=[{"Uri": uri, "Unarchive": "ZIP"}])
     with fleet.device(group) as device:
+        assert fleet.greengrass.list_core_devices(thingGroupArn=group)["coreDevices"] == []
         deployment = fleet.deploy(group, {name: "1.0.0"})
         assert device.wait_for(deployment) == "SUCCEEDED"
         assert fleet.installed(device) == {name: ("1.0.0", "RUNNING")}

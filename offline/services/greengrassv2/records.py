@@ -105,3 +105,8 @@ class Core:
     effective: dict[str, EffectiveDeployment] = field(default_factory=dict)
     installed: list[dict[str, Any]] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
+
+    def took_from(self, target_arn: str) -> bool:
+        """Whether a deployment to this target has ever succeeded here."""
+        reports = list(self.effective.values())
+        return any(report.deployment.target_arn == target_arn and report.status == "SUCCEEDED" for report in reports)

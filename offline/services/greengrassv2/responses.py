@@ -156,12 +156,15 @@ class GreengrassV2Response(BaseResponse):
     # ---- Core devices ------------------------------------------------------------------------------------------------
 
     def list_core_devices(self) -> ActionResult:
+        """With a group: the core devices on which a deployment to it succeeded, members or not.
+
+        https://docs.aws.amazon.com/greengrass/v2/APIReference/API_ListCoreDevices.html
+        """
         group, status, runtime = (self._given(name) for name in ("thingGroupArn", "status", "runtime"))
-        members = self._books.things_of(group) if group else None
         listed = [
             _core(core)
             for core in list(self._books.cores.values())
-            if (members is None or core.thing in members)
+            if (group is None or core.took_from(group))
             and status in (None, core.status)
             and runtime in (None, core.runtime)
         ]
