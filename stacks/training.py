@@ -68,6 +68,9 @@ class TrainingStack(Stack):
         )
         grant_objects(register, bucket, read=["models/*"], write=["models/*"])
         storage.grant_registry(register, register=True)
+        # The registry notes the digest of a package's image, which it reads with the caller's permissions:
+        # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonSageMakerModelRegistryFullAccess.html
+        jobs.repository.grant(register, "ecr:BatchGetImage", "ecr:DescribeImages")
 
         plan = FunctionTask(
             self,
