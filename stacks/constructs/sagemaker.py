@@ -115,7 +115,9 @@ class JobRole(iam.Role):
             iam.PolicyStatement(
                 actions=["cloudwatch:PutMetricData"],
                 resources=["*"],  # the action takes no resource; the condition names what it may write
-                conditions={"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
+                # Jobs write to the first; Ground Truth's namespace is not documented, the service's others have both.
+                # https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
+                conditions={"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "AWS/SageMaker*"]}},
             )
         )
         if repository:
