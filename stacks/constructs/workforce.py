@@ -28,7 +28,7 @@ class Workforce(Construct):
         )
         self.teams = {name: self._team(name, description, workforce) for name, description in TEAMS.items()}
         CfnOutput(self, "PoolId", key="UserPool", value=self._member_of.user_pool_id)
-        CfnOutput(self, "LabelersArn", key="LabelersTeam", value=self.teams["labelers"].ref)
+        CfnOutput(self, "LabelersArn", key="LabelersTeam", value=self.teams["labelers"].attr_workteam_arn)
 
     def _workforce(self) -> sagemaker.CfnWorkforce:
         self._pool = cognito.UserPool(

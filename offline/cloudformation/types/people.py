@@ -124,7 +124,7 @@ class Workteam(ResourceType):
         arn = order.client("sagemaker").create_workteam(WorkteamName=name, MemberDefinitions=_members(order), **given)[
             "WorkteamArn"
         ]
-        return Made(arn, {"WorkteamName": name})
+        return Made(arn, {"WorkteamName": name, "WorkteamArn": arn})
 
     def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
         order.client("sagemaker").update_workteam(
