@@ -96,7 +96,13 @@ class CompilationStack(Stack):
             succeeded=["COMPLETED"],
             on_success=package_state("Package", artifact_uri=at(c.JOB, "ModelArtifacts", "S3ModelArtifacts")),
             failed=["FAILED", "STOPPED"],
-            on_failure=package_state("PackageFailed", failure_reason=at(c.JOB, "FailureReason")),
+            # A job that was stopped, by its time limit for one, gives no reason but its status.
+            on_failure=package_state(
+                "PackageFailed",
+                failure_reason=sfn.JsonPath.format(
+                    "{}: {}", at(c.JOB, "CompilationJobStatus"), at(c.JOB, "FailureReason")
+                ),
+            ),
             seconds=self._operations.poll_seconds,
         )
         create = task(

@@ -1,4 +1,4 @@
-from aws_cdk import Environment, Stack
+from aws_cdk import Duration, Environment, Stack
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -73,7 +73,7 @@ class LabelingStack(Stack):
                 "audit-share": str(self._settings.audit_share),
                 "honeypot-share": str(self._settings.honeypot_share),
             },
-            outputs={"round": self._uri(c.round_key("{}"))},
+            outputs={"round": self._folder(c.round_key("{}"))},
         )
         write_tasks = self._task(
             "WriteTasks", "write_tasks", result=c.TASKS, CHUNK_OBJECTS=str(self._settings.chunk_objects)
@@ -107,7 +107,7 @@ class LabelingStack(Stack):
                 "dataset-version": at(c.ROUND),
                 "posterior-target": str(self._settings.posterior_target),
             },
-            outputs={"round": self._uri(c.round_key("{}")), "dataset": self._uri(c.dataset_key("{}"))},
+            outputs={"round": self._folder(c.round_key("{}")), "dataset": self._folder(c.dataset_key("{}"))},
         )
         dataset = sfn.Pass(
             self,
@@ -126,6 +126,10 @@ class LabelingStack(Stack):
             f"{name}Function",
             handler=f"labeling.{handler}",
             environment={"DATA_BUCKET": self._bucket.bucket_name, **environment},
+            # A round may have a million objects, read line by line: 1,769 MiB come with one whole processor.
+            # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+            timeout=Duration.minutes(15),
+            memory_mib=1769,
             operations=self._operations,
         )
         grant_objects(function, self._bucket, read=["gold/*", "rounds/*", "datasets/*"], write=["rounds/*"])
@@ -148,6 +152,6 @@ class LabelingStack(Stack):
             result=c.JOB,
         )
 
-    def _uri(self, key: str) -> str:
-        """The S3 URI of a key of the data bucket that has the round in place of {}."""
-        return sfn.JsonPath.format(self._bucket.s3_url_for_object(key), at(c.ROUND))
+    def _folder(self, prefix: str) -> str:
+        """The S3 URI of a folder with the round in place of {}, without its last slash: SageMaker adds one to it."""
+        return sfn.JsonPath.format(self._bucket.s3_url_for_object(prefix.removesuffix("/")), at(c.ROUND))

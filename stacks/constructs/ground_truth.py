@@ -46,7 +46,7 @@ class LabelingJobs(sfn.Map):
             "InputConfig": {"DataSource": {"S3DataSource": {"ManifestS3Uri.$": path(c.MANIFEST_URI)}}},
             "OutputConfig": {
                 "S3OutputPath.$": sfn.JsonPath.format(
-                    bucket.s3_url_for_object(c.round_key("{}", "labeling-jobs/")), at(c.ROUND)
+                    bucket.s3_url_for_object(c.round_key("{}", "labeling-jobs")), at(c.ROUND)
                 )
             },
             "RoleArn": role.role_arn,
@@ -72,7 +72,7 @@ class LabelingJobs(sfn.Map):
 def _human_task(region: str, team: sagemaker.CfnWorkteam, settings: LabelingSettings) -> dict[str, Any]:
     functions = f"arn:aws:lambda:{region}:{GROUND_TRUTH_ACCOUNTS[region]}:function"
     return {
-        "WorkteamArn": team.ref,
+        "WorkteamArn": team.attr_workteam_arn,
         "UiConfig": {"UiTemplateS3Uri.$": path(c.TEMPLATE_URI)},
         "PreHumanTaskLambdaArn": f"{functions}:PRE-ImageMultiClass",
         "AnnotationConsolidationConfig": {"AnnotationConsolidationLambdaArn": f"{functions}:ACS-ImageMultiClass"},

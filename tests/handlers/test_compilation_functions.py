@@ -49,7 +49,7 @@ class TestPrepare:
             "name": "linux-x86_64",
             "input_config": source,
             "output_config": {
-                "S3OutputLocation": f"s3://{DATA}/models/{version}/compiled/linux-x86_64/",
+                "S3OutputLocation": f"s3://{DATA}/models/{version}/compiled/linux-x86_64",
                 "TargetPlatform": {"Os": "LINUX", "Arch": "X86_64"},
             },
         }

@@ -123,6 +123,23 @@ def test_passing_a_role_is_bound_to_sagemaker(configuration: Templates) -> None:
         assert "*" not in text(statement["Resource"])
 
 
+def test_registering_a_model_may_read_its_image(sandbox: Templates) -> None:
+    allowed = {one for statement in statements(sandbox["training"], "RegisterFunctionRole")
+               if "Repository" in text(statement["Resource"]) for one in _listed(statement["Action"])}  # fmt: skip
+    assert allowed == {"ecr:BatchGetImage", "ecr:DescribeImages"}
+
+
+def test_folders_that_jobs_write_to_end_without_a_slash(sandbox: Templates) -> None:
+    labeling = definition(sandbox["labeling"])["States"]
+    chunk = labeling["Label"]["ItemProcessor"]["States"]["LabelChunk"]["Parameters"]
+    folders = [chunk["OutputConfig"]["S3OutputPath.$"]]
+    for job in ("Score", "Consolidate"):
+        outputs = labeling[job]["Parameters"]["ProcessingOutputConfig"]["Outputs"]
+        folders += [output["S3Output"]["S3Uri.$"] for output in outputs]
+    assert len(folders) == 4
+    assert not [folder for folder in folders if "/'" in folder]
+
+
 def test_a_failed_target_is_packaged_like_a_compiled_one_and_fails_alone(sandbox: Templates) -> None:
     target = definition(sandbox["compilation"])["States"]["Targets"]["ItemProcessor"]["States"]
     assert target["Create"]["Catch"] == [

@@ -53,7 +53,7 @@ def _input_config(bucket: str, version: str, card: ModelCard) -> dict[str, objec
 
 
 def _output_config(bucket: str, version: str, target: Target) -> dict[str, object]:
-    location = storage.uri(bucket, contracts.model_key(version, f"compiled/{target.name}/"))
+    location = storage.uri(bucket, contracts.model_key(version, f"compiled/{target.name}"))
     config: dict[str, object] = {"S3OutputLocation": location}
     if target.device:
         config["TargetDevice"] = target.device
