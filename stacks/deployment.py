@@ -61,14 +61,15 @@ class DeploymentStack(Stack):
                 )
             },
         )
-        deployment.node.add_dependency(classifier.resource)
-        DeviceAccess(
+        access = DeviceAccess(
             self,
             "DeviceAccess",
             data_bucket=storage.data_bucket,
             artifact_bucket=storage.artifact_bucket,
             code=classifier.asset,
         )
+        # Devices fetch the code as soon as they are told of it, and a fetch that is denied fails their deployment.
+        deployment.node.add_dependency(classifier.resource, access)
         functions = RolloutFunctions(self, settings=settings, operations=operations, storage=storage)
         model = self.format_arn(
             service="greengrass",

@@ -178,6 +178,13 @@ def test_the_classifier_is_a_component_version_that_comes_and_goes_with_its_cont
     assert recipe["Manifests"][0]["Artifacts"][0]["Uri"].endswith(".zip")
 
 
+def test_devices_hear_of_new_code_only_when_they_may_fetch_it(sandbox: Templates) -> None:
+    deployment = sandbox["deployment"]["Resources"]
+    (base,) = [one for one in deployment.values() if one["Type"] == "AWS::GreengrassV2::Deployment"]
+    (policy,) = [name for name in deployment if "TokenExchangeRoleDefaultPolicy" in name]
+    assert policy in base["DependsOn"]
+
+
 def test_the_loop_runs_the_four_stages_and_stops_when_there_is_nothing_to_do(sandbox: Templates) -> None:
     states = definition(sandbox["loop"])["States"]
     assert [name for name in states if states[name]["Type"] == "Task"] == [
