@@ -1,5 +1,6 @@
 """Empties what stores: the registry group, the container repository, the buckets."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from console.project import Project
 _OBJECTS_PER_CALL: Final = 1000
 # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html
 _IMAGES_PER_CALL: Final = 100
+
+_CLOSED: Final = "ClosedByConsoleDestroy"
 
 
 def delete_model_packages(clients: Clients, project: Project) -> Iterator[str]:
@@ -42,12 +45,13 @@ def delete_images(clients: Clients, project: Project) -> Iterator[str]:
 
 
 def empty_buckets(clients: Clients, project: Project) -> Iterator[str]:
-    """Delete every object, every older version and every unfinished upload of both buckets."""
+    """Close both buckets and delete every object, every older version and every unfinished upload."""
     s3 = clients("s3")
     for output in ("DataBucket", "ArtifactBucket"):
         if not (bucket := project.optional("storage", output)):
             continue
         try:
+            _close(s3, bucket)
             count = _delete_versions(s3, bucket)
         except ClientError as error:
             if error.response["Error"]["Code"] != "NoSuchBucket":
@@ -59,6 +63,21 @@ def empty_buckets(clients: Clients, project: Project) -> Iterator[str]:
                 count += 1
         if count:
             yield f"deleted {count} objects of {bucket}"
+
+
+def _close(s3: Any, bucket: str) -> None:
+    """Let nobody write: devices that are still on would, for as long as the credentials that they have are good, and
+    a bucket that is not empty cannot be deleted. The stack's own policy goes with the stack, and this with it."""
+    try:
+        policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
+            raise
+        policy = {"Version": "2012-10-17", "Statement": []}
+    denial = {"Sid": _CLOSED, "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject"}
+    others = [statement for statement in policy["Statement"] if statement.get("Sid") != _CLOSED]
+    policy["Statement"] = [*others, {**denial, "Resource": f"arn:aws:s3:::{bucket}/*"}]
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
 
 def _delete_versions(s3: Any, bucket: str) -> int:

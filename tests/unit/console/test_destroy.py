@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from console.clients import Clients
 from console.destroy import refuse_retained, remove
@@ -93,6 +94,29 @@ def test_buckets_are_emptied_of_every_version_and_unfinished_upload(
     for bucket in ("data", "artifacts"):
         s3.delete_bucket(Bucket=bucket)  # refused unless it is empty
     assert s3.list_objects_v2(Bucket="somebody-elses")["KeyCount"] == 1
+
+
+def test_a_device_that_is_still_on_cannot_fill_an_emptied_bucket(account: Account) -> None:
+    s3, bucket = account.client("s3"), any_round()
+    s3.create_bucket(Bucket=bucket)
+    tls_only = {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [tls_only]}))
+
+    for _ in range(2):
+        destroy(account.client, storage={"DataBucket": bucket})
+
+    with pytest.raises(ClientError, match="403"):
+        s3.put_object(Bucket=bucket, Key="devices/buoy/summaries/1.json", Body=b"{}")
+    statements = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+    assert [statement["Sid"] for statement in statements] == ["TlsOnly", "ClosedByConsoleDestroy"]
+    s3.delete_bucket(Bucket=bucket)
 
 
 def test_model_packages_of_the_projects_group_are_deleted(account: Account) -> None:
