@@ -1,11 +1,13 @@
 """`python -m jobs <verb>`: the container's entry point."""
 
 import importlib
+import os
 import sys
 import traceback
 from dataclasses import dataclass
 from typing import Final
 
+from jobs import driver
 from jobs.errors import Interrupted, JobError
 from jobs.paths import Root
 
@@ -59,4 +61,7 @@ def _fail(root: Root, verb: Verb, reason: str) -> int:
 
 
 if __name__ == "__main__":
+    if needed := driver.library_path(os.environ):
+        # The loader reads it when a process starts, so start once more, as the same process.
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, driver.VARIABLE: needed})  # noqa: S606 (no shell)
     sys.exit(main(sys.argv[1:]))

@@ -40,6 +40,8 @@ def fit(dataset: Dataset, chosen: Hyperparameters, folder: Path) -> nn.Module:
         JobError: the loss is no longer a number.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # The log of a GPU instance tells whether its GPU was used.
+    print(f"training on {torch.cuda.get_device_name() if device.type == 'cuda' else 'the processor'}", flush=True)
     torch.manual_seed(chosen.seed)
     network: nn.Module = model.build(len(dataset.labels), chosen.image_pixels).to(device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
