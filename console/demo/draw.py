@@ -7,7 +7,7 @@ from typing import Final
 
 from offline.scenes import list_species, make_images
 
-PER_CLASS: Final[Mapping[str, int]] = {"reef": 72, "wreck": 12}
+PER_CLASS: Final[Mapping[str, int]] = {"reef": 72, "wreck": 8}
 """Scenes of each species, by site. Only the reef is labeled at first; devices see both."""
 
 

@@ -13,11 +13,12 @@ from console.photos import Photo, Photos, Skipped, class_folders, files_in, read
 
 GOLD: Final = "gold"
 UPLOAD: Final = "upload"
+LATER: Final = "later upload"
 FIRST: Final = "first footage"
 SECOND: Final = "second footage"
-PARTS: Final = (GOLD, UPLOAD, FIRST, SECOND)
+PARTS: Final = (GOLD, UPLOAD, LATER, FIRST, SECOND)
 
-SHARES: Final[Mapping[str, float]] = {GOLD: 0.15, UPLOAD: 0.55, FIRST: 0.15, SECOND: 0.15}
+SHARES: Final[Mapping[str, float]] = {GOLD: 0.15, UPLOAD: 0.5, LATER: 0.1, FIRST: 0.125, SECOND: 0.125}
 """How the photographs of a class are dealt. Every photograph goes to one part only."""
 
 FOOTAGE: Final[Mapping[str, float]] = {FIRST: 0.5, SECOND: 0.5}

@@ -12,7 +12,7 @@ from console.clients import load_settings
 from console.demo import inventory
 from console.demo.background import Background, drawing, synthesis
 from console.demo.fleet import Fleet
-from console.demo.pictures import FIRST, GOLD, SECOND, UPLOAD, Collection, read_drawn, read_folder
+from console.demo.pictures import FIRST, GOLD, LATER, SECOND, UPLOAD, Collection, read_drawn, read_folder
 from console.demo.report import print_summary
 from console.demo.rounds import Rounds, deployed_model, without_model
 from console.demo.steps import LIMIT_SECONDS, OutOfTime, StepFailed, Steps, time_limit
@@ -124,7 +124,7 @@ class Demo:
         return summary
 
     def _turn(self, rounds: Rounds, fleet: Fleet, collection: Collection) -> None:
-        """Two rounds: the second with what the devices were unsure of."""
+        """Two rounds: the second with what the devices were unsure of, and some more images."""
         with self.steps.step("round 1"):
             arn = rounds.start(ROUNDS[0])
             fleet.provision()
@@ -136,6 +136,8 @@ class Demo:
             fleet.feed(collection.parts[FIRST])
             fleet.wait_for_frames(rounds.reader, rounds.show_devices)
         with self.steps.step("round 2"):
+            # What devices were unsure of goes to people; what comes like the gold did, the machine may label.
+            DataBucket(rounds.clients, rounds.project.data_bucket).upload(collection.parts[LATER])
             second = rounds.follow(ROUNDS[1], rounds.start(ROUNDS[1]))
             if newer := deployed_model(second):
                 fleet.wait_for_model(rounds.reader, newer, rounds.show_devices)

@@ -44,8 +44,9 @@ def acceptance(confidences: NDArray[np.float64], correct: NDArray[np.bool_], bud
       that orders objects at all.
     - The threshold never falls below the least sure gold object: nothing is known there.
 
-    What the bound speaks of is a pool drawn like the gold. Objects that come from elsewhere, or that were sent in
-    because another model was unsure of them, can be worse at equal confidence: hence the audit of each round.
+    What the bound speaks of is a pool drawn like the gold. Frames that a device sent in because its model was unsure
+    of them are worse at equal confidence: they go to people (`is_selected`). Images from elsewhere can be worse too:
+    hence the audit of each round.
 
     Args:
         confidences: of the gold objects.
@@ -76,6 +77,11 @@ def _first_test(gold: int, budget: float) -> int:
     """How many gold objects the first test looks at: at most half of them, if that is evidence enough."""
     needs = [evidence_needed(budget, errors) for errors in range(SPARE_ERRORS + 1)]
     return max((needed for needed in needs if needed <= gold / 2), default=needs[0])
+
+
+def is_selected(key: str) -> bool:
+    """Whether a device chose this image because its model was unsure of it: no bound from gold speaks of such."""
+    return key.startswith("images/edge/")
 
 
 def honeypots_for(objects: int, share: float) -> int:

@@ -155,14 +155,18 @@ def _acceptance(gold: list[Scored], labels: list[str], options: argparse.Namespa
 def _split(
     objects: list[Scored], labels: list[str], categories: list[str], verdict: routing.Acceptance | None
 ) -> tuple[list[Scored], list[Scored]]:
-    """Accepted and uncertain. A class that is no longer among the categories is people's to replace."""
+    """Accepted and uncertain.
+
+    People get a class that is no longer among the categories, and what devices selected for being uncertain.
+    """
     accepted: list[Scored] = []
     uncertain: list[Scored] = []
     for one in objects:
         sure = False
         if verdict and verdict.threshold is not None:
             label, confidence = one.best(labels)
-            sure = confidence > verdict.threshold and label in categories
+            chosen = routing.is_selected(object_key(one.entry.source_ref))
+            sure = confidence > verdict.threshold and label in categories and not chosen
         (accepted if sure else uncertain).append(one)
     return accepted, uncertain
 

@@ -62,12 +62,14 @@ def coloured(name: str, seed: int, *, difference: int = 60) -> bytes:
     return buffer.getvalue()
 
 
-def put_pool(bucket: Bucket, round_: str, count: int, *, faint: int = 0) -> list[dict[str, str]]:
+def put_pool(
+    bucket: Bucket, round_: str, count: int, *, faint: int = 0, source: str = "upload"
+) -> list[dict[str, str]]:
     lines = []
     for number in range(count):
         name = CLASSES[number % len(CLASSES)]
         content = coloured(name, number, difference=1 if number < faint else 60)
-        lines.append(bucket.put_image(f"images/upload/{round_}-{number}.png", content, name))
+        lines.append(bucket.put_image(f"images/{source}/{round_}-{number}.png", content, name))
     write_lines(bucket.round(round_) / "pool.manifest", lines)
     return lines
 
@@ -128,6 +130,18 @@ def test_what_the_machine_is_sure_of_is_accepted_and_the_rest_goes_to_people(buc
     for line in files["scores.jsonl"]:
         assert sum(line["probabilities"].values()) == pytest.approx(1, abs=1e-5)
         assert line["confidence"] == pytest.approx(line["probabilities"][line["label"]], abs=1e-5)
+
+
+def test_what_devices_were_unsure_of_goes_to_people_however_sure_the_machine_is_now(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    put_pool(bucket, "r1", 12, source="edge/buoy-1")
+    put_gold(bucket, 70)
+    assert score(bucket, tmp_path / "ml", "r1", model=brightness_model(tmp_path)) == 0
+    summary, files = routed(bucket, "r1")
+    assert summary["threshold"] is not None
+    assert min(line["confidence"] for line in files["scores.jsonl"]) > summary["threshold"]
+    assert (summary["machine"], summary["uncertain"]) == (0, 12)
 
 
 @pytest.mark.parametrize("gold", [0, 59])
