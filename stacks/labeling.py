@@ -59,7 +59,7 @@ class LabelingStack(Stack):
         )
 
     def _ground_truth(self) -> sfn.Chain:
-        team = Workforce(self, "Workforce", existing=self._settings.workforce).teams["labelers"]
+        workforce = Workforce(self, "Workforce", existing=self._settings.workforce)
         self._statements += job_statements(self, LABELING, self._role)
         list_pool = self._task("ListPool", "list_pool", result=c.POOL)
         self._storage.grant_registry(list_pool.function)
@@ -79,7 +79,13 @@ class LabelingStack(Stack):
             "WriteTasks", "write_tasks", result=c.TASKS, CHUNK_OBJECTS=str(self._settings.chunk_objects)
         )
         label = LabelingJobs(
-            self, "Label", bucket=self._bucket, team=team, role=self._role, settings=self._settings, tags=self._tags
+            self,
+            "Label",
+            bucket=self._bucket,
+            team=workforce.teams["labelers"],
+            role=self._role,
+            settings=self._settings,
+            tags=self._tags,
         )
         label_and_merge = (
             score.next(write_tasks).next(label).next(self._consolidate(path(c.TASKS, c.PROCESSING_INPUTS)))
@@ -87,11 +93,12 @@ class LabelingStack(Stack):
         nothing_new = sfn.Pass(
             self, "NothingNew", parameters={c.ROUND: at(c.ROUND), c.OBJECTS: 0, c.DATASET_VERSION: ""}
         )
-        return list_pool.next(
+        round_ = list_pool.next(
             sfn.Choice(self, "AnythingNew")
             .when(sfn.Condition.number_equals(path(c.POOL, c.OBJECTS), 0), nothing_new)
             .otherwise(label_and_merge)
         )
+        return round_ if self._settings.workforce else workforce.open_page(self._operations).next(round_)
 
     def _import(self) -> sfn.Chain:
         check = self._task("CheckImport", "check_import", result=c.POOL)

@@ -63,6 +63,7 @@ MODEL_COMPONENT: Final = "reefloop.Model"
 
 ROUND: Final = "round"
 OBJECTS: Final = "objects"
+PAGE: Final = "page"
 POOL: Final = "pool"
 PROCESSING_INPUTS: Final = "processing_inputs"
 TASKS: Final = "tasks"
@@ -172,6 +173,12 @@ class DeploymentOutput(TypedDict):
 
 
 # ---- What the functions return --------------------------------------------------------------------------------------
+
+
+class LabelingPage(TypedDict):
+    """Where the people of the workforce sign in and label."""
+
+    address: str
 
 
 class Pool(TypedDict):

@@ -1,10 +1,13 @@
-from aws_cdk import Aws, CfnOutput, RemovalPolicy
+from aws_cdk import Aws, CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_cognito as cognito
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from settings import WorkforceSettings
+from reefloop import contracts as c
+from settings import OperationsSettings, WorkforceSettings
 from stacks.constructs.acknowledge import acknowledge
+from stacks.constructs.function import Function, FunctionTask
 
 TEAMS = {
     "labelers": "Everyone who labels",
@@ -30,6 +33,25 @@ class Workforce(Construct):
         CfnOutput(self, "PoolId", key="UserPool", value=self._member_of.user_pool_id)
         CfnOutput(self, "LabelersArn", key="LabelersTeam", value=self.teams["labelers"].attr_workteam_arn)
 
+    def open_page(self, operations: OperationsSettings) -> FunctionTask:
+        """A state that lets people sign in; not for an existing workforce, whose people can."""
+        function = Function(
+            self,
+            "OpenPageFunction",
+            handler="labeling.open_page",
+            environment={"WORKFORCE": self._member_of.name},
+            operations=operations,
+        )
+        workforce = Stack.of(self).format_arn(
+            service="sagemaker", resource="workforce", resource_name=self._member_of.name
+        )
+        for actions, resource in (
+            (["sagemaker:DescribeWorkforce"], workforce),
+            (["cognito-idp:DescribeUserPoolClient", "cognito-idp:UpdateUserPoolClient"], self._pool.user_pool_arn),
+        ):
+            function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
+        return FunctionTask(self, "OpenPage", function=function, event={}, result=c.PAGE)
+
     def _workforce(self) -> sagemaker.CfnWorkforce:
         self._pool = cognito.UserPool(
             self,
@@ -46,7 +68,8 @@ class Workforce(Construct):
         )
         acknowledge(self._pool, "AwsSolutions-COG2", "a second factor is offered, not forced: labelers share laptops")
         acknowledge(self._pool, "AwsSolutions-COG8", "threat protection is a paid tier; only the invited can sign in")
-        self._client = self._pool.add_client("Client", generate_secret=True)
+        # Where people may sign in from is known only once there is a workforce: open_page says so.
+        self._client = self._pool.add_client("Client", generate_secret=True, disable_o_auth=True)
         domain = self._pool.add_domain(
             "Domain",
             # Domain prefixes are unique in a region across all of AWS.

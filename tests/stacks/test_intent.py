@@ -50,10 +50,19 @@ def test_ground_truth_gets_a_workforce_of_its_own_and_two_teams(sandbox: Templat
     assert text(domain) == "reefloop-<AWS::AccountId>"
 
 
+def test_people_can_sign_in_before_there_is_work_for_them(sandbox: Templates) -> None:
+    states = definition(sandbox["labeling"])["States"]
+    assert states["OpenPage"]["Next"] == "ListPool"
+    client = only(sandbox["labeling"], "AWS::Cognito::UserPoolClient")
+    assert client["GenerateSecret"] is True
+    assert "CallbackURLs" not in client
+
+
 def test_an_existing_workforce_is_used_with_its_own_pool(configured: Callable[[str], Templates]) -> None:
     labeling = configured("existing workforce")["labeling"]
     assert not resources(labeling, "AWS::SageMaker::Workforce")
     assert not resources(labeling, "AWS::Cognito::UserPool")
+    assert "OpenPage" not in definition(labeling)["States"]
     for team in resources(labeling, "AWS::SageMaker::Workteam").values():
         member = team["MemberDefinitions"][0]["CognitoMemberDefinition"]
         assert team["WorkforceName"] == "ours"

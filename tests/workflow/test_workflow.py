@@ -72,6 +72,20 @@ def test_the_dataset_holds_what_people_said_about_each_new_image(deployed: Deplo
     assert all("gold/" not in line["source-ref"] for line in lines)
 
 
+def test_people_are_led_back_to_the_labeling_page_once_they_have_signed_in(
+    deployed: Deployed, turned: dict[str, Any]
+) -> None:
+    workforce = deployed.client("sagemaker").describe_workforce(WorkforceName="reefloop")["Workforce"]
+    cognito = deployed.client("cognito-idp")
+    found = {"UserPoolId": workforce["CognitoConfig"]["UserPool"], "ClientId": workforce["CognitoConfig"]["ClientId"]}
+    client = cognito.describe_user_pool_client(**found)["UserPoolClient"]
+    assert client["CallbackURLs"] == [f"https://{workforce['SubDomain']}/oauth2/idpresponse"]
+    assert client["LogoutURLs"] == [f"https://{workforce['SubDomain']}/logout"]
+    assert client["AllowedOAuthFlowsUserPoolClient"] is True
+    assert client["ClientName"]
+    assert client["ClientSecret"]
+
+
 def test_worker_answers_lie_where_ground_truth_writes_them(deployed: Deployed, turned: dict[str, Any]) -> None:
     (job,) = {key.split("/")[3] for key in deployed.keys("rounds/first/labeling-jobs/")}
     output = deployed.read_lines(f"rounds/first/labeling-jobs/{job}/manifests/output/output.manifest")
