@@ -44,7 +44,7 @@ class DeploymentStack(Stack):
                 "bucket": storage.data_bucket.bucket_name,
                 "summary_seconds": str(settings.summary_seconds),
                 "review_frames_per_hour": str(settings.review_frames_per_hour),
-                "poll_seconds": str(operations.poll_seconds),
+                "poll_seconds": str(settings.poll_seconds),
             },
         )
         deployment = greengrass.CfnDeployment(

@@ -183,6 +183,7 @@ def test_the_classifier_is_a_component_version_that_comes_and_goes_with_its_cont
     used = only(deployment, "AWS::GreengrassV2::Deployment")["Components"]["reefloop.Classifier"]["ComponentVersion"]
     assert resource["DeletionPolicy"] == "Delete"
     assert recipe["ComponentVersion"] == used
+    assert recipe["ComponentConfiguration"]["DefaultConfiguration"]["poll_seconds"] == "5"
     assert len(json.dumps(recipe)) < 8000
     assert recipe["Manifests"][0]["Artifacts"][0]["Uri"].endswith(".zip")
 
