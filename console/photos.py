@@ -90,7 +90,7 @@ def read_photo(path: Path, label: str = "") -> Photo | Skipped:
         if (size := path.stat().st_size) > LARGEST_BYTES:
             return Skipped(path, f"has {size} bytes; {LARGEST_BYTES} are allowed")
         with Image.open(path) as image:
-            if image.format not in SUFFIXES:
+            if image.format is None or image.format not in SUFFIXES:
                 return Skipped(path, f"is {image.format}; JPEG and PNG are allowed")
             image.load()
             suffix = SUFFIXES[image.format]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from console.clients import Clients
@@ -67,11 +68,7 @@ def stop_jobs(clients: Clients, _: Project) -> Iterator[str]:
     """Stop every job that the loop started, of every kind."""
     sagemaker = clients("sagemaker")
     for kind in _JOB_KINDS:
-        yield from _stop_all(
-            f"{kind.kind} job",
-            lambda kind=kind: kind.running(sagemaker),
-            lambda name, kind=kind: kind.stop(sagemaker, name),
-        )
+        yield from _stop_all(f"{kind.kind} job", partial(kind.running, sagemaker), partial(kind.stop, sagemaker))
 
 
 def stop_builds(clients: Clients, project: Project) -> Iterator[str]:
