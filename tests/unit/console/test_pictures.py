@@ -50,10 +50,10 @@ def test_every_part_has_every_class(count: int) -> None:
 
 
 def test_the_shares_are_kept_class_by_class() -> None:
-    parts = deal(any_photos(100, 60), SHARES, seed=1)
+    parts = deal(any_photos(80, 40), SHARES, seed=1)
     counts = {part: Counter(photo.label for photo in photos) for part, photos in parts.items()}
-    assert counts[GOLD] == {"class-0": 15, "class-1": 9}
-    assert counts[UPLOAD] == {"class-0": 50, "class-1": 30}
+    assert counts[GOLD] == {"class-0": 12, "class-1": 6}
+    assert counts[UPLOAD] == {"class-0": 40, "class-1": 20}
 
 
 def test_the_same_photographs_are_dealt_the_same_way_whatever_their_order() -> None:
