@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from console.errors import Failure, Refusal
 
 INTERRUPTED: Final = 130
+_INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,9 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 it failed, 2 it was refused, 130 it was interrupted."""
     started = time.monotonic()
     options = _parser().parse_args(arguments, argparse.Namespace(started=started))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Set by hand: a shell starts what runs in the background with interrupts switched off.
-        signal.signal(number, _interrupt)
+    # Set by hand: a shell starts what runs in the background with interrupts switched off.
+    before = {number: signal.signal(number, _interrupt) for number in _INTERRUPTS}
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
@@ -44,11 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(Refusal(f"no way to an AWS account: {error}; set AWS_PROFILE and AWS_REGION"), 2)
     except (ClientError, BotoCoreError) as error:
         return _say(Failure(f"AWS refused: {error}"), 1)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """The first interrupt ends the command; those that follow must not end its cleaning up."""
-    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for other in _INTERRUPTS:
         signal.signal(other, signal.SIG_IGN)
     raise KeyboardInterrupt
 

@@ -1,0 +1,170 @@
+"""The summary of a run, from what the account and the devices' logs say, and from nothing else."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.demo.fleet import Fleet
+from console.demo.pictures import Collection
+from console.demo.summary import Collector
+from console.executions import Execution
+from console.photos import Photo
+from console.project import Project
+from offline.account import Account
+from tests.any import any_round, tar_gz
+
+Put = Callable[[str, object], None]
+
+TRUTH = {"aa": "crab", "bb": "crab", "cc": "squid", "dd": "squid"}
+
+
+@dataclass
+class Camera:
+    """What the fleet knows of a device: where its files are."""
+
+    root: Path
+    frames: Path = field(default_factory=Path)
+
+
+@pytest.fixture
+def bucket(account: Account) -> str:
+    name = any_round()
+    account.client("s3").create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def put(account: Account, bucket: str) -> Put:
+    """Writes an object: bytes as they are, a list as JSON Lines, anything else as JSON."""
+
+    def write(key: str, content: object) -> None:
+        if isinstance(content, list):
+            content = "".join(f"{json.dumps(line)}\n" for line in content).encode()
+        elif not isinstance(content, bytes):
+            content = json.dumps(content).encode()
+        account.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
+
+    return write
+
+
+@pytest.fixture
+def collector(account: Account, bucket: str, tmp_path: Path) -> Collector:
+    project = Project({"storage": {"DataBucket": bucket, "ArtifactBucket": bucket}})
+    photos = tuple(Photo(Path(name), f"{name:0<64}", ".jpg", label) for name, label in TRUTH.items())
+    return Collector(
+        account.client, project, Fleet(account.state, project), Collection(("crab", "squid"), {"all": photos})
+    )
+
+
+def source(bucket: str, name: str, folder: str = "images/upload") -> str:
+    return f"s3://{bucket}/{folder}/{name:0<16}.jpg"
+
+
+def labeled(uri: str, label: str, human: str) -> dict[str, Any]:
+    metadata = {"class-name": label, "human-annotated": human, "confidence": 0.9}
+    return {"source-ref": uri, "species": 0, "species-metadata": metadata}
+
+
+def execution(**output: Any) -> Execution:
+    now = datetime.now(UTC)
+    return Execution("arn:aws:states:::execution:loop:round-1", "loop", "SUCCEEDED", now, now, {}, output)
+
+
+def test_a_round_counts_each_object_once_by_who_labeled_it_last(collector: Collector, bucket: str, put: Put) -> None:
+    aa, bb, cc = (source(bucket, name) for name in ("aa", "bb", "cc"))
+    gold = source(bucket, "dd", "gold/images")
+    put("rounds/1/pool.manifest", [{"source-ref": uri} for uri in (aa, bb, cc)])
+    put("rounds/1/machine.manifest", [labeled(aa, "crab", "no"), labeled(bb, "squid", "no")])
+    # People checked bb after the machine, labeled cc wrong, and a gold object that was mixed in.
+    put(
+        "rounds/1/consolidated.manifest",
+        [labeled(bb, "crab", "yes"), labeled(cc, "crab", "yes"), labeled(gold, "crab", "yes")],
+    )
+    model = {"epochs": 7, "metrics": {"validation_accuracy": 0.87654}}
+    put("models/1-0a1b2c3d/model.tar.gz", tar_gz({"model.json": json.dumps(model).encode()}))
+
+    found = collector.round(
+        "1", execution(labeling={"objects": 3}, training={"model_version": "1-0a1b2c3d", "accepted": True})
+    )
+
+    assert found == {
+        "round": "1",
+        "objects": 3,
+        "machine_labels": 1,
+        "human_labels": 2,
+        "label_error": 0.3333,
+        "training_epochs": 7,
+        "validation_accuracy": 0.8765,
+    }
+
+
+def test_a_round_without_new_images_has_no_numbers_but_its_zeros(collector: Collector) -> None:
+    assert collector.round("2", execution(labeling={"objects": 0, "dataset_version": ""})) == {
+        "round": "2",
+        "objects": 0,
+        "machine_labels": 0,
+        "human_labels": 0,
+        "label_error": None,
+        "training_epochs": None,
+        "validation_accuracy": None,
+    }
+
+
+def test_a_refused_target_has_neither_bytes_nor_latency(collector: Collector) -> None:
+    refused = {"target": "imx8mplus", "outcome": "refused", "key": "", "bytes": 0, "failure_reason": "Neo cannot"}
+    (found,) = collector.targets({"1": execution(compilation={"packages": [refused]})})
+    assert found == {"target": "imx8mplus", "outcome": "refused", "artifact_key": "", "bytes": 0, "latency_ms": None}
+
+
+def test_the_targets_are_those_of_the_last_round_that_compiled(collector: Collector) -> None:
+    packages = [{"target": name, "outcome": "refused", "key": "", "bytes": 0} for name in ("first", "second")]
+    rounds = {
+        "1": execution(compilation={"packages": packages[:1]}),
+        "2": execution(compilation={"packages": packages[1:]}),
+        "3": execution(labeling={"objects": 0}),
+    }
+    assert [target["target"] for target in collector.targets(rounds)] == ["second"]
+    assert collector.targets({}) == []
+
+
+def test_what_devices_saw_and_sent_is_measured(collector: Collector, bucket: str, put: Put, tmp_path: Path) -> None:
+    results = tmp_path / "work" / "reefloop.Classifier" / "results"
+    results.mkdir(parents=True)
+    lines = [
+        {"frame": f"{name:0<16}.jpg", "label": "crab", "model_version": "1", "at": f"2026-11-22T10:00:0{second}.000Z"}
+        for second, name in enumerate(TRUTH)
+    ]
+    (results / "2026-11-22.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    collector.fleet.cameras["north"] = Camera(tmp_path)  # type: ignore[assignment]
+    seen = tmp_path / "frame.jpg"
+    seen.write_bytes(b"x" * 500)
+    collector.fleet.fed["north"] = [Photo(seen, name, ".jpg") for name in TRUTH]
+    summary = {
+        "from": "2026-11-22T10:00:00Z",
+        "to": "2026-11-22T10:00:04Z",
+        "frames": 4,
+        "sent_frames": 1,
+        "latency_ms": {"p50": 2.5, "p99": 9.0},
+    }
+    put("devices/north/summaries/1.json", summary)
+    put("devices/north/status.json", b"y" * 100)
+    put("images/edge/north/1.jpg", b"z" * 500)
+    put("images/edge/somebody-elses/1.jpg", b"z" * 500)
+
+    found = collector.work_of_devices()
+
+    sent = len(json.dumps(summary)) + 100 + 500
+    assert found == {
+        "frames": 4,
+        "frames_per_second": 1.0,
+        "latency_ms": {"p50": 2.5, "p99": 9.0},
+        "bytes_sent": sent,
+        "bytes_send_everything": 2000,
+        "edge_accuracy": 0.5,
+    }
+    assert collector.accuracy_by_model() == {"1": 0.5}
