@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from PIL import Image
 
 from console.errors import Refusal
 
-SUFFIXES: Final[Mapping[str, str]] = {"JPEG": ".jpg", "PNG": ".png"}
-"""What Ground Truth shows to people, by Pillow's format name:
-https://docs.aws.amazon.com/sagemaker/latest/dg/sms-supported-data-formats.html"""
+SUFFIXES: Final[Mapping[str, str]] = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}
+"""What Ground Truth shows to people, by Pillow's format name; MPO is a JPEG with more pictures behind the first one, as
+many phones write it: https://docs.aws.amazon.com/sagemaker/latest/dg/sms-supported-data-formats.html"""
 
+# https://docs.aws.amazon.com/sagemaker/latest/dg/input-data-limits.html
 LARGEST_BYTES: Final = 40 * 1024**2
-"""https://docs.aws.amazon.com/sagemaker/latest/dg/input-data-limits.html"""
+LARGEST_PIXELS: Final = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,17 @@ def read_photo(path: Path, label: str = "") -> Photo | Skipped:
     try:
         if (size := path.stat().st_size) > LARGEST_BYTES:
             return Skipped(path, f"has {size} bytes; {LARGEST_BYTES} are allowed")
-        with Image.open(path) as image:
-            if image.format is None or image.format not in SUFFIXES:
-                return Skipped(path, f"is {image.format}; JPEG and PNG are allowed")
-            image.load()
-            suffix = SUFFIXES[image.format]
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata and of sizes; the checks here decide
+            with Image.open(path) as image:
+                if image.format is None or image.format not in SUFFIXES:
+                    return Skipped(path, f"is {image.format}; JPEG and PNG are allowed")
+                if image.width * image.height > LARGEST_PIXELS:
+                    return Skipped(path, f"has {image.width} x {image.height} pixels; {LARGEST_PIXELS} are allowed")
+                image.convert("RGB")
+                suffix = SUFFIXES[image.format]
+    # Pillow's decoders raise nearly anything on bytes that are not an image.
+    except Exception as error:
         return Skipped(path, f"cannot be read: {str(error).replace(str(path), path.name) or type(error).__name__}")
     return Photo(path, hashlib.sha256(path.read_bytes()).hexdigest(), suffix, label)
 

@@ -9,7 +9,7 @@ from typing import Final
 from PIL import Image
 
 from console.errors import Refusal
-from console.photos import Photo, Photos, Skipped, class_folders, files_in, read_photos
+from console.photos import SUFFIXES, Photo, Photos, Skipped, class_folders, files_in, read_photos
 
 GOLD: Final = "gold"
 UPLOAD: Final = "upload"
@@ -114,15 +114,16 @@ def shrink(path: Path, smaller: Path) -> Path:
     """A photograph small enough for the account on this machine: the file itself when it is, or a copy."""
     try:
         with Image.open(path) as image:
-            if max(image.size) <= LONGEST_SIDE_PIXELS or image.format not in {"JPEG", "PNG"}:
+            if max(image.size) <= LONGEST_SIDE_PIXELS or image.format not in SUFFIXES:
                 return path
             # JPEG decodes at an eighth to a half of its size at next to no cost.
             image.draft("RGB", (LONGEST_SIDE_PIXELS, LONGEST_SIDE_PIXELS))
             image.thumbnail((LONGEST_SIDE_PIXELS, LONGEST_SIDE_PIXELS))
             smaller.parent.mkdir(parents=True, exist_ok=True)
-            image.save(smaller, image.format)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return path  # whoever reads it next says what is wrong with it
+            image.save(smaller, "PNG" if image.format == "PNG" else "JPEG")
+    # Pillow raises nearly anything; whoever reads the photograph next says what is wrong with it.
+    except Exception:
+        return path
     return smaller
 
 

@@ -44,6 +44,19 @@ def test_a_format_that_ground_truth_does_not_show_is_skipped(tmp_path: Path) -> 
     assert skip.reason == "is GIF; JPEG and PNG are allowed"
 
 
+def test_the_jpeg_that_a_phone_writes_is_a_jpeg(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (8, 8))
+    picture.save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=[picture])
+    (photo,) = read_photos([(tmp_path / "phone.jpg", "a")]).photos
+    assert photo.suffix == ".jpg"
+
+
+def test_more_pixels_than_people_can_be_shown_are_skipped(any_photo: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.photos.LARGEST_PIXELS", 99)
+    (skip,) = read_photos([(any_photo("a/1.png", size=(10, 10)), "a")]).skipped
+    assert skip.reason == "has 10 x 10 pixels; 99 are allowed"
+
+
 def test_the_same_content_is_taken_once(any_photo: Write, tmp_path: Path) -> None:
     first = any_photo("a/1.png")
     second = tmp_path / "a" / "2.png"
