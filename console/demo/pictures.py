@@ -1,7 +1,9 @@
 """The demo's photographs: drawn scenes or somebody's folder, dealt into gold, uploads and what devices will see."""
 
 import hashlib
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -74,10 +76,11 @@ def read_folder(folder: Path, seed: int, scratch: Path) -> tuple[Collection, tup
         Refusal: as `choose_files`, or a class has too few photographs that can be read.
     """
     files = choose_files(folder, seed)
-    photos = read_photos(
-        [(shrink(path, scratch / f"{index}{path.suffix}"), label) for index, (path, label) in enumerate(files)]
-    )
-    originals = {scratch / f"{index}{path.suffix}": path for index, (path, _) in enumerate(files)}
+    copies = [scratch / f"{number}{path.suffix}" for number, (path, _) in enumerate(files)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        small = list(pool.map(shrink, (path for path, _ in files), copies))
+    photos = read_photos(zip(small, (label for _, label in files), strict=True))
+    originals = {copy: path for copy, (path, _) in zip(copies, files, strict=True)}
     skipped = tuple(Skipped(originals.get(skip.path, skip.path), skip.reason) for skip in photos.skipped)
     for label in sorted({label for _, label in files}):
         if (count := len(photos.of(label))) < FEWEST_PER_CLASS:
@@ -86,7 +89,7 @@ def read_folder(folder: Path, seed: int, scratch: Path) -> tuple[Collection, tup
 
 
 def read_drawn(folder: Path, seed: int) -> Collection:
-    """Read and deal drawn scenes. Most of what devices see later is from the other, harder site."""
+    """Read and deal drawn scenes. Some of what devices see later is from another, harder site."""
     reef, wreck = (_read_classes(folder / site) for site in ("reef", "wreck"))
     parts, footage = deal(reef, SHARES, seed), deal(wreck, FOOTAGE, seed)
     return Collection(reef.labels, {part: parts[part] + footage.get(part, ()) for part in PARTS})
