@@ -1,5 +1,6 @@
 """An AWS account on the laptop: moto's server with what moto lacks, reached through AWS_ENDPOINT_URL."""
 
+import copy
 import logging
 import threading
 from pathlib import Path
@@ -73,15 +74,22 @@ class Account:
         self.state.folder.mkdir(parents=True, exist_ok=True)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the gate keeps its own list of requests
         _forget()
-        default_user_config["lambda"] = {"use_docker": False}
-        default_user_config["iam"] = {"load_aws_managed_policies": True}  # roles attach them by ARN
-        default_user_config["stepfunctions"] = {"execute_state_machine": True}
+        self._configure_moto()
         for part in _PARTS:
             part.install(self.state)
         self._server = make_server("127.0.0.1", 0, Gate(self.state), threaded=True, request_handler=MotoRequestHandler)
         # The word localhost: moto reads the address of a template by its host name.
         self.state.endpoint = f"http://localhost:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, name="offline-account", daemon=True).start()
+
+    def _configure_moto(self) -> None:
+        """Set moto's options for this process, until the account closes."""
+        before = copy.deepcopy(default_user_config)
+        self.state.closing.callback(default_user_config.update, before)
+        self.state.closing.callback(default_user_config.clear)
+        default_user_config["lambda"] = {"use_docker": False}
+        default_user_config["iam"] = {"load_aws_managed_policies": True}  # roles attach them by ARN
+        default_user_config["stepfunctions"] = {"execute_state_machine": True}
 
     def stop(self) -> None:
         """End every job, function and device of the account, then its server. Does nothing the second time."""

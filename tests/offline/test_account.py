@@ -48,13 +48,6 @@ def _in_session(leader: int) -> list[int]:
     return left
 
 
-def test_an_account_opens_empty(account: Account) -> None:
-    assert account.client("s3").list_buckets()["Buckets"] == []
-    assert account.client("cloudformation").describe_stacks()["Stacks"] == []
-    assert account.client("lambda").list_functions()["Functions"] == []
-    assert account.client("stepfunctions").list_state_machines()["stateMachines"] == []
-
-
 def test_it_listens_on_the_loopback_interface_under_the_name_localhost(account: Account) -> None:
     assert account.endpoint.startswith("http://localhost:")
 
