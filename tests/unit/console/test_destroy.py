@@ -1,7 +1,7 @@
 """What `console destroy` removes, and what it leaves alone, in an account that has more than the project."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -120,18 +120,18 @@ def test_a_device_that_is_still_on_cannot_fill_an_emptied_bucket(account: Accoun
 
 
 def test_model_packages_of_the_projects_group_are_deleted(account: Account) -> None:
-    sagemaker = account.client("sagemaker")
-    for group in ("reefloop", "other"):
+    sagemaker, ours, theirs = account.client("sagemaker"), any_round(), any_round()
+    for group in (ours, theirs):
         sagemaker.create_model_package_group(ModelPackageGroupName=group)
         sagemaker.create_model_package(ModelPackageGroupName=group, ModelApprovalStatus="Approved")
 
-    destroy(account.client, storage={"ModelPackageGroup": "reefloop"})
+    destroy(account.client, storage={"ModelPackageGroup": ours})
 
     def packages(group: str) -> list[Any]:
         return sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]  # type: ignore[no-any-return]
 
-    assert packages("reefloop") == []
-    assert len(packages("other")) == 1
+    assert packages(ours) == []
+    assert len(packages(theirs)) == 1
 
 
 def test_images_of_the_repository_are_deleted(account: Account) -> None:
@@ -226,26 +226,34 @@ def test_a_second_time_there_is_nothing_left_to_remove(account: Account, groups:
     assert destroy(account.client, deployment=groups) == []
 
 
+@pytest.fixture
+def deploy_storage(account: Account) -> Iterator[Callable[[str], None]]:
+    """Deploys the project's storage stack with a deletion policy for its bucket."""
+    cloudformation = account.client("cloudformation")
+
+    def deploy(policy: str) -> None:
+        template = {"Resources": {"Data": {"Type": "AWS::S3::Bucket", "DeletionPolicy": policy}}}
+        cloudformation.create_stack(StackName="reefloop-storage", TemplateBody=json.dumps(template))
+
+    yield deploy
+    cloudformation.delete_stack(StackName="reefloop-storage")
+
+
 @pytest.mark.parametrize("policy", ["Retain", "RetainExceptOnCreate"])
-def test_a_stage_that_keeps_its_data_is_refused(account: Account, policy: str) -> None:
-    deploy_storage(account, policy)
+def test_a_stage_that_keeps_its_data_is_refused(
+    account: Account, deploy_storage: Callable[[str], None], policy: str
+) -> None:
+    deploy_storage(policy)
     with pytest.raises(Refusal, match=r"reefloop-storage was deployed with storage.retain: its 1 buckets .* --force"):
         refuse_retained(account.client)
 
 
-def test_a_stage_that_does_not_keep_its_data_is_not_refused(account: Account) -> None:
-    deploy_storage(account, "Delete")
+def test_a_stage_that_does_not_keep_its_data_is_not_refused(
+    account: Account, deploy_storage: Callable[[str], None]
+) -> None:
+    deploy_storage("Delete")
     refuse_retained(account.client)
 
 
 def test_without_a_storage_stack_nothing_is_refused(account: Account) -> None:
-    account.client("cloudformation").delete_stack(StackName="reefloop-storage")
     refuse_retained(account.client)
-
-
-def deploy_storage(account: Account, policy: str) -> None:
-    """The project's storage stack, in place of an earlier one."""
-    cloudformation = account.client("cloudformation")
-    cloudformation.delete_stack(StackName="reefloop-storage")
-    template = {"Resources": {"Data": {"Type": "AWS::S3::Bucket", "DeletionPolicy": policy}}}
-    cloudformation.create_stack(StackName="reefloop-storage", TemplateBody=json.dumps(template))
