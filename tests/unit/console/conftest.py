@@ -11,8 +11,11 @@ Colours = tuple[int, int, int]
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """An account without CDKToolkit. The tests of a module share it, since each of its services takes a second to come up: they
-    name what they make as no other test does or take it away again, and look at nothing else."""
+    """An account without CDKToolkit.
+
+    The tests of a module share it, since each of its services takes a second to come up: they name what they make as
+    no other test does or take it away again, and look at nothing else.
+    """
     with Account(tmp_path_factory.mktemp("account")) as opened:
         yield opened
 
