@@ -10,6 +10,7 @@ from typing import Any
 
 from moto import backends
 from moto.core.request import Request
+from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.sts.models import sts_backends
 
@@ -33,6 +34,7 @@ class Gate(DomainDispatcherApplication):
         super().__init__(create_backend_app)
         self._state = state
         self._principals: dict[str, str] = {}
+        self._roles: set[str] = set()
         self._writing = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -48,7 +50,7 @@ class Gate(DomainDispatcherApplication):
         call: api.Call | None = None
         answer: api.Answer | None = None
         if signed is not None:
-            call, answer = self._judge(request, signed[1])
+            call, answer = self._judge(request, *signed)
         try:
             if answer is None and call is not None and (own := SERVICES.get(call.name) or SERVICES.get(call.service)):
                 answer = self._own(own, call)
@@ -77,7 +79,7 @@ class Gate(DomainDispatcherApplication):
         except api.ServiceError as error:
             return api.failure(call, error.code, error.message)
 
-    def _judge(self, request: Request, signing_name: str) -> tuple[api.Call | None, api.Answer | None]:
+    def _judge(self, request: Request, access_key: str, signing_name: str) -> tuple[api.Call | None, api.Answer | None]:
         """The call, and the refusal that it gets instead of its answer, if any."""
         try:
             call = api.understand(request, signing_name)
@@ -87,6 +89,8 @@ class Gate(DomainDispatcherApplication):
             return error.call, api.failure(error.call, "SerializationException", str(error))
         if (wrong := validation.problem(call)) is not None:
             return call, api.failure(call, *wrong)
+        if self._was_deleted(principal := self._principal(access_key)):
+            return call, api.failure(call, "AccessDenied", f"{principal} is not authorized: the role was deleted")
         if (refusal := self._state.faults.take_refusal(call.name, call.parameters)) is not None:
             return call, api.failure(call, refusal.code, refusal.message)
         return call, None
@@ -122,6 +126,13 @@ class Gate(DomainDispatcherApplication):
         }
         with self._writing, (self._state.folder / "requests.log").open("a") as file:
             file.write(json.dumps(line) + "\n")
+
+    def _was_deleted(self, principal: str) -> bool:
+        """Whether this is a role that was here and is gone: credentials that it gave out are worth nothing at once."""
+        if any(role.arn == principal for role in list(iam_backends[ACCOUNT_ID]["aws"].roles.values())):
+            self._roles.add(principal)
+            return False
+        return principal in self._roles
 
     def _principal(self, access_key: str) -> str:
         """The role that this access key was given out for; the key itself when it is nobody's."""

@@ -191,3 +191,21 @@ def test_a_policy_that_denies_plain_connections_locks_nobody_out(account: Accoun
     s3.put_bucket_policy(Bucket="tls-only", Policy=json.dumps({"Version": "2012-10-17", "Statement": [plain]}))
     with pytest.raises(ClientError, match="403"):
         s3.put_object(Bucket="tls-only", Key="key", Body=b"in")
+
+
+def test_credentials_of_a_deleted_role_are_worth_nothing(account: Account) -> None:
+    iam = account.client("iam")
+    role = iam.create_role(RoleName="buoy", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    given = account.client("sts").assume_role(RoleArn=role, RoleSessionName="buoy")["Credentials"]
+    device = account.state.client(
+        "s3",
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+    account.client("s3").create_bucket(Bucket="frames")
+    device.put_object(Bucket="frames", Key="before", Body=b"")
+    iam.delete_role(RoleName="buoy")
+    code, message = _refused(device.put_object, Bucket="frames", Key="after", Body=b"")
+    assert code == "AccessDenied"
+    assert "the role was deleted" in message
