@@ -1,0 +1,13 @@
+"""Which objects are set aside to check the machine on: people label them whatever it says of them."""
+
+from jobs.manifest import digest
+
+
+def is_audited(content: str, share: float) -> bool:
+    """Whether an object belongs to the audit, decided by its content alone.
+
+    A draw by hash: every instance of a job, every round and every run agree on it without knowing the other objects,
+    and the audit is a random sample of whatever arrives (each object with probability `share`). A larger share keeps
+    the objects of a smaller one.
+    """
+    return digest("audit", content) / 2**64 < share
