@@ -24,6 +24,7 @@ from jobs.paths import atomic, read_json
 MAXIMUM_LINE_CHARACTERS: Final = 100_000
 SOURCE: Final = "source-ref"
 CONTENT: Final = "content"
+FINGERPRINT: Final = "fingerprint"
 METADATA: Final = "-metadata"
 
 
@@ -127,7 +128,7 @@ def label_attributes(values: Mapping[str, Any]) -> list[str]:
 
 def without_labels(values: Mapping[str, Any]) -> dict[str, Any]:
     """A line as a person may see it: nothing that tells the answer, nor that the answer is known."""
-    return {name: values[name] for name in (SOURCE, CONTENT) if name in values}
+    return {name: values[name] for name in (SOURCE, CONTENT, FINGERPRINT) if name in values}
 
 
 def labeled(

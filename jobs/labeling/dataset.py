@@ -7,14 +7,22 @@ from typing import Any, Final
 
 from jobs import manifest
 from jobs.errors import JobError
+from jobs.labeling.audit import is_audited
 from jobs.manifest import Entry, digest
 from jobs.paths import bucket_prefix, object_key, write_image_list
 
 SPLITS: Final = {"train": 0.7, "validation": 0.15, "test": 0.15}
+"""The shares of what is not audited."""
 
 
-def split_of(content: str) -> str:
-    """The split of an object, decided by its content alone: the same in every version, whatever joins the dataset."""
+def split_of(content: str, *, audit_share: float = 0.0) -> str:
+    """The split that an object would have by itself, decided by its content alone: one of SPLITS, or "audit".
+
+    The audit draws first and with a hash of its own, so another `audit_share` moves objects into the audit or out of
+    it and none between the others.
+    """
+    if is_audited(content, audit_share):
+        return "audit"
     position = digest("split", content) / 2**64
     for name, share in SPLITS.items():
         if position < share:
