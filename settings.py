@@ -5,28 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reefloop.compilation.targets import TARGETS
+from reefloop.labeling import ground_truth
 
 STAGES: Final = ("laptop", "sandbox", "production")
 
-# Ground Truth's built-in task functions live in an account of AWS's own in each of these regions:
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_HumanTaskConfig.html
-GROUND_TRUTH_ACCOUNTS: Final[Mapping[str, str]] = {
-    "us-east-1": "432418664414",
-    "us-east-2": "266458841044",
-    "us-west-2": "081040173940",
-    "ca-central-1": "918755190332",
-    "eu-west-1": "568282634449",
-    "eu-west-2": "487402164563",
-    "eu-central-1": "203001061592",
-    "ap-northeast-1": "477331159723",
-    "ap-northeast-2": "845288260483",
-    "ap-south-1": "565803892007",
-    "ap-southeast-1": "377565633583",
-    "ap-southeast-2": "454466003867",
-}
+PUBLIC_AVAILABILITY_SECONDS: Final = 12 * 3600
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Seconds = Annotated[int, Field(ge=1)]
@@ -59,6 +46,8 @@ class JobsSettings(Branch):
     instance_type: str = Field("ml.m5.xlarge", pattern=r"^ml\.")
     volume_gib: int = Field(50, ge=1, le=16384)
     max_runtime_seconds: Seconds = 4 * 3600
+    instance_count: int = Field(1, ge=1, le=20)
+    """Instances that share the scoring of a pool; what comes after it takes one."""
 
 
 class WorkforceSettings(Branch):
@@ -69,33 +58,72 @@ class WorkforceSettings(Branch):
     client_id: str = Field(pattern=r"^[\w+]{1,128}$")
 
 
+class PublicWorkforceSettings(Branch):
+    """Amazon Mechanical Turk through Ground Truth: here for the accounts of history, off unless both are given."""
+
+    price_usd: float
+    """Per object and worker; the service has a table of allowed prices."""
+    acknowledgement: Literal["Mechanical Turk closed on 2026-09-30 and jobs for it may never be done"]
+
+
 class LabelingSettings(Branch):
     provider: Literal["ground-truth", "station", "import"] = "ground-truth"
     workforce: WorkforceSettings | None = None
     """An existing private workforce: an account has one per region. Without it the stack makes one."""
+    vendor_workteam_arn: str | None = Field(None, pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:workteam/.+$")
+    """A vendor's team, subscribed to on AWS Marketplace, in place of the private labelers. Experts stay private."""
+    public_workforce: PublicWorkforceSettings | None = None
+    """The public workforce in place of the private labelers. Experts stay private."""
+    page: Literal["built-in", "custom"] = "built-in"
+    """Ground Truth's own image classification, or this project's: people may answer that they cannot tell."""
+    review: Literal["adjustment", "verification"] = "adjustment"
+    """What experts do to boxes in doubt: correct them, or judge them. Classes are asked for once more, blindly."""
     workers_per_object: int = Field(3, ge=1, le=9)
+    experts_per_object: int = Field(3, ge=1, le=9)
     task_seconds: int = Field(300, ge=30, le=28_800)
     availability_seconds: int = Field(10 * 24 * 3600, ge=60, le=30 * 24 * 3600)
+    """How long work waits for people. A labeling job lives 30 days at most."""
     chunk_objects: int = Field(100_000, ge=1, le=100_000)
     """Objects per labeling job; the service takes 100,000."""
+    chained_jobs: int = Field(2, ge=1, le=5)
+    """How often an object is offered to a team: what nobody answered in time goes into a job after the first."""
+    automated: bool = False
+    """Ground Truth's automated labeling, for chunks of 1,250 objects and more. Images of at most 3840 x 2160 pixels;
+    it promises 95 % right labels, so the error budget must be 0.05 or more."""
     error_budget: Share = 0.01
     """The error allowed among labels that the machine gives alone, with 95 % confidence."""
+    bound: Literal["pooled", "per-class"] = "pooled"
+    """Whether the error budget holds for all accepted labels together or for those of each class."""
     audit_share: Share = 0.05
-    """The share of machine-accepted objects that people check all the same."""
+    """The share of objects that people label whatever the machine thinks; never trained on, they check it for good."""
     honeypot_share: Share = 0.1
     """Gold objects mixed into the people's work, as a share of it."""
     posterior_target: Share = 0.9
-    """A consolidated label less certain than this does not reach training."""
+    """A consolidated label less certain than this goes to the experts, and does not reach training."""
+    minimum_worker_accuracy: Share = 0.7
+    """Who is surely less accurate than this on gold is left out of the consolidation."""
 
-    @field_validator("provider")
-    @classmethod
-    def _provider_exists(cls, value: str) -> str:
-        if value == "station":
+    @model_validator(mode="after")
+    def _choices_fit(self) -> Self:
+        if self.vendor_workteam_arn and self.public_workforce:
+            raise ValueError("vendor_workteam_arn and public_workforce are both given: labelers are one or the other")
+        if self.automated and self.error_budget < ground_truth.AUTOMATED_ERROR:
             raise ValueError(
-                "the labeling station does not exist yet: choose 'ground-truth' in an account that already uses "
-                "Ground Truth, or 'import' to bring an augmented manifest from any labeling tool"
+                f"automated labeling promises 95 % right labels, and error_budget {self.error_budget} asks for more: "
+                f"set it to {ground_truth.AUTOMATED_ERROR} or more, or leave automated out"
             )
-        return value
+        if self.automated and self.page == "custom":
+            raise ValueError("automated labeling knows the built-in page only: leave automated or page out")
+        if self.public_workforce and self.availability_seconds > PUBLIC_AVAILABILITY_SECONDS:
+            raise ValueError(
+                f"availability_seconds {self.availability_seconds} is more than the {PUBLIC_AVAILABILITY_SECONDS} "
+                "that the public workforce keeps a task"
+            )
+        others = {"automated": self.automated, "vendor_workteam_arn": self.vendor_workteam_arn,
+                  "public_workforce": self.public_workforce, "page": self.page == "custom"}  # fmt: skip
+        if self.provider != "ground-truth" and (given := [name for name, value in others.items() if value]):
+            raise ValueError(f"{given[0]} is Ground Truth's alone, and provider is {self.provider!r}: leave it out")
+        return self
 
 
 class TrainingSettings(Branch):
@@ -156,7 +184,7 @@ class DeploymentSettings(Branch):
 
 class Settings(Branch):
     stage: Literal["laptop", "sandbox", "production"]
-    region: Literal[*GROUND_TRUTH_ACCOUNTS] = "us-east-1"  # type: ignore[valid-type]
+    region: Literal[*ground_truth.ACCOUNTS] = "us-east-1"  # type: ignore[valid-type]
     task: Literal["classification", "detection"] = "classification"
     operations: OperationsSettings = OperationsSettings()
     storage: StorageSettings = StorageSettings()
@@ -166,12 +194,22 @@ class Settings(Branch):
     compilation: CompilationSettings = CompilationSettings()
     deployment: DeploymentSettings = DeploymentSettings()
 
-    @field_validator("task")
-    @classmethod
-    def _task_exists(cls, value: str) -> str:
-        if value == "detection":
-            raise ValueError("detection is not built yet: the only task is 'classification'")
-        return value
+    @model_validator(mode="after")
+    def _labeling_fits_task_and_region(self) -> Self:
+        labeling = self.labeling
+        if self.task == "detection" and labeling.page == "custom":
+            raise ValueError("labeling.page 'custom' asks for classes, and task is 'detection': use 'built-in'")
+        if (arn := labeling.vendor_workteam_arn) and arn.split(":")[3] != self.region:
+            raise ValueError(f"labeling.vendor_workteam_arn {arn!r} is not of region {self.region}: name a team there")
+        kind = ground_truth.KINDS[
+            ground_truth.kinds_of(self.task, page=labeling.page, review=labeling.review)["labelers"]
+        ]
+        if (public := labeling.public_workforce) and public.price_usd not in kind.prices_usd:
+            raise ValueError(
+                f"labeling.public_workforce.price_usd {public.price_usd} is not one of the service's prices for "
+                f"{self.task}: {', '.join(map(str, kind.prices_usd))}"
+            )
+        return self
 
     @classmethod
     def load(cls, stage: str | None = None, *, context: Mapping[str, Any] | None = None) -> Self:

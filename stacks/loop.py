@@ -3,6 +3,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from reefloop import contracts as c
+from reefloop import payloads
 from settings import OperationsSettings
 from stacks.compilation import CompilationStack
 from stacks.constructs.machine import Machine, run
@@ -34,7 +35,7 @@ class LoopStack(Stack):
             "Labeling",
             machine=labeling.machine,
             payload={c.ROUND: at(c.ROUND)},
-            output=c.LabelingOutput,
+            output=payloads.LabelingOutput,
             result=c.LABELING,
         )
         train = run(
@@ -42,7 +43,7 @@ class LoopStack(Stack):
             "Training",
             machine=training.machine,
             payload={c.DATASET_VERSION: at(c.LABELING, c.DATASET_VERSION)},
-            output=c.TrainingOutput,
+            output=payloads.TrainingOutput,
             result=c.TRAINING,
         )
         compile_ = run(
@@ -50,7 +51,7 @@ class LoopStack(Stack):
             "Compilation",
             machine=compilation.machine,
             payload={c.MODEL_VERSION: at(c.TRAINING, c.MODEL_VERSION)},
-            output=c.CompilationOutput,
+            output=payloads.CompilationOutput,
             result=c.COMPILATION,
         )
         deploy = run(
@@ -61,7 +62,7 @@ class LoopStack(Stack):
                 c.MODEL_VERSION: at(c.TRAINING, c.MODEL_VERSION),
                 c.PACKAGES: sfn.JsonPath.list_at(path(c.COMPILATION, c.PACKAGES)),
             },
-            output=c.DeploymentOutput,
+            output=payloads.DeploymentOutput,
             result=c.DEPLOYMENT,
         )
         nothing_new = sfn.Succeed(self, "NothingNew", comment="No image that an earlier round has not seen")

@@ -15,6 +15,7 @@ from console.devices import DeviceReader
 from console.executions import Execution
 from console.project import Project
 from reefloop import contracts as c
+from reefloop import payloads
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Collector:
         compiled = [e.output[c.COMPILATION][c.PACKAGES] for e in rounds.values() if c.COMPILATION in e.output]
         return [self._target(package) for package in compiled[-1]] if compiled else []
 
-    def _target(self, package: c.Package) -> dict[str, Any]:
+    def _target(self, package: payloads.Package) -> dict[str, Any]:
         content = self._artifacts.read(package["key"]) if package["key"] else b""
         return {
             "target": package["target"],

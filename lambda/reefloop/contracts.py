@@ -1,10 +1,11 @@
 """What the parts say to each other: keys in the buckets, keys in the payloads of the state machines.
 
-Everything is declared here once. The stacks import the names to write state machines, the functions to read and
-write events; a test walks every synthesized definition and refuses a path that is not made of these names.
+Every name is declared here once, and what it holds in payloads.py. The stacks import the names to write state
+machines, the functions to read and write events; a test walks every synthesized definition and refuses a path that is
+not made of these names.
 """
 
-from typing import Final, Literal, NotRequired, TypedDict
+from typing import Final
 
 PROJECT: Final = "reefloop"
 
@@ -42,6 +43,18 @@ def device_key(thing: str, name: str = "") -> str:
     return f"devices/{thing}/{name}"
 
 
+# Below a round's prefix: what was asked of people, and what came of it.
+TASKS_FOLDER: Final = "tasks/"
+STATION_FOLDER: Final = "station/"
+LABELING_JOBS_FOLDER: Final = "labeling-jobs/"
+LABELING_JOBS: Final = "labeling-jobs.json"
+WORKER_RESPONSES: Final = "annotations/worker-response/"
+
+LABELERS: Final = "labelers"
+EXPERTS: Final = "experts"
+# The error that a station's people end a batch with: what is unanswered by then is not asked again in this round.
+ABANDONED: Final = "Labeling.Abandoned"
+
 # ---- Artifact bucket ------------------------------------------------------------------------------------------------
 
 
@@ -66,11 +79,17 @@ OBJECTS: Final = "objects"
 PAGE: Final = "page"
 POOL: Final = "pool"
 PROCESSING_INPUTS: Final = "processing_inputs"
+TEAM: Final = "team"
+ATTEMPT: Final = "attempt"
 TASKS: Final = "tasks"
 CHUNK: Final = "chunk"
 CHUNKS: Final = "chunks"
+INDEX: Final = "index"
 MANIFEST_URI: Final = "manifest_uri"
 TEMPLATE_URI: Final = "template_uri"
+CATEGORIES_URI: Final = "categories_uri"
+ALGORITHMS: Final = "algorithms"
+TOKEN: Final = "token"  # noqa: S105 (the name of a payload key)
 DATASET_VERSION: Final = "dataset_version"
 EXECUTION: Final = "execution"
 PLAN: Final = "plan"
@@ -109,141 +128,3 @@ LABELING: Final = "labeling"
 TRAINING: Final = "training"
 COMPILATION: Final = "compilation"
 DEPLOYMENT: Final = "deployment"
-
-
-# ---- Stage inputs and outputs (what startExecution gets, what the execution returns) --------------------------------
-
-
-class LabelingInput(TypedDict):
-    round: str
-
-
-class LabelingOutput(TypedDict):
-    """`objects` is how many new images the round considered; with 0 there is no new dataset version ("")."""
-
-    round: str
-    objects: int
-    dataset_version: str
-
-
-class TrainingInput(TypedDict):
-    dataset_version: str
-
-
-class TrainingOutput(TypedDict):
-    model_version: str
-    accepted: bool
-    reasons: list[str]
-
-
-class CompilationInput(TypedDict):
-    model_version: str
-
-
-Outcome = Literal["compiled", "portable", "refused"]
-
-
-class Package(TypedDict):
-    """What one target got. `key` is "" and `bytes` 0 when the target was refused."""
-
-    target: str
-    outcome: Outcome
-    key: str
-    bytes: int
-    failure_reason: str
-
-
-class CompilationOutput(TypedDict):
-    model_version: str
-    packages: list[Package]
-
-
-class DeploymentInput(TypedDict):
-    model_version: str
-    packages: list[Package]
-
-
-class DeploymentOutput(TypedDict):
-    model_version: str
-    component_version: str
-    canary: "Rollout"
-    fleet: "Rollout"
-
-
-# ---- What the functions return --------------------------------------------------------------------------------------
-
-
-class LabelingPage(TypedDict):
-    """Where the people of the workforce sign in and label."""
-
-    address: str
-
-
-class Pool(TypedDict):
-    """`processing_inputs` are the ProcessingInputs of the scoring job: they differ with and without a champion."""
-
-    objects: int
-    processing_inputs: list[dict[str, object]]
-
-
-class Chunk(TypedDict):
-    manifest_uri: str
-
-
-class Tasks(TypedDict):
-    """What the labeling jobs of a round need (no chunks when the machine was sure of everything), and the
-    ProcessingInputs of the consolidation after them: they differ with and without an earlier dataset."""
-
-    template_uri: str
-    chunks: list[Chunk]
-    processing_inputs: list[dict[str, object]]
-
-
-class TrainingPlan(TypedDict):
-    model_version: str
-
-
-class Verdict(TypedDict):
-    accepted: bool
-    reasons: list[str]
-
-
-class CompilationTarget(TypedDict):
-    """One item of the compilation Map: CreateCompilationJob's InputConfig and OutputConfig, ready to send."""
-
-    name: str
-    input_config: dict[str, object]
-    output_config: dict[str, object]
-
-
-class Component(TypedDict):
-    component_arn: str
-    component_version: str
-
-
-class Rollout(TypedDict):
-    """One deployment of the model to one thing group; `previous_version` is "" when the group had no model yet."""
-
-    deployment_id: str
-    previous_version: str
-    deadline: str
-
-
-HealthState = Literal["waiting", "passed", "failed"]
-
-
-class Health(TypedDict):
-    state: HealthState
-    reasons: list[str]
-
-
-class DeviceReport(TypedDict):
-    """devices/<thing>/status.json: which model a device serves and whether it passed the device's own self-test."""
-
-    thing: str
-    model_version: str
-    target: str
-    runtime: str
-    self_test: Literal["passed", "failed"]
-    reason: NotRequired[str]
-    reported_at: str

@@ -7,7 +7,8 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from reefloop import contracts as c
-from settings import GROUND_TRUTH_ACCOUNTS, LabelingSettings
+from reefloop.labeling import ground_truth
+from settings import LabelingSettings
 from stacks.constructs.paths import at, job_name, path
 from stacks.constructs.sagemaker import LABELING, JobRole, run_job
 
@@ -70,7 +71,7 @@ class LabelingJobs(sfn.Map):
 
 
 def _human_task(region: str, team: sagemaker.CfnWorkteam, settings: LabelingSettings) -> dict[str, Any]:
-    functions = f"arn:aws:lambda:{region}:{GROUND_TRUTH_ACCOUNTS[region]}:function"
+    functions = f"arn:aws:lambda:{region}:{ground_truth.ACCOUNTS[region]}:function"
     return {
         "WorkteamArn": team.attr_workteam_arn,
         "UiConfig": {"UiTemplateS3Uri.$": path(c.TEMPLATE_URI)},

@@ -10,8 +10,8 @@ from reefloop.compilation import package, prepare, summarize
 from reefloop.compilation.prepare import TargetUnknown
 from reefloop.compilation.summarize import TooFewTargets
 from reefloop.compilation.targets import TARGETS, Target
-from reefloop.contracts import Package
 from reefloop.model_card import ModelInvalid
+from reefloop.payloads import Package
 from reefloop.storage import ObjectMissing
 from tests.any import any_bytes, any_model_card, any_model_files, any_model_version, tar_gz
 from tests.handlers.account import ARTIFACTS, DATA, Account

@@ -4,10 +4,10 @@ import pytest
 
 from offline.services import greengrassv2
 from reefloop import contracts
-from reefloop.contracts import Component, DeploymentInput, Health, Package, Rollout
 from reefloop.deployment import check, deploy, publish, roll_back
 from reefloop.deployment.publish import ComponentChanged, ModelNotApproved
 from reefloop.deployment.recipe import NothingToDeploy
+from reefloop.payloads import Component, DeploymentInput, Health, Package, Rollout
 from tests.any import any_bytes, any_model_version, any_thing
 from tests.handlers.account import ARTIFACTS, GROUP, REGION, Account
 

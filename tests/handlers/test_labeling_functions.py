@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from reefloop import contracts
+from reefloop import contracts, payloads
 from reefloop.labeling import check_import, list_pool, write_tasks
 from reefloop.labeling.categories import CategoriesInvalid
 from reefloop.labeling.check_import import ImportInvalid
@@ -20,7 +20,7 @@ def pooled(account: Account, round_: str) -> list[str]:
     return [line["source-ref"].removeprefix(f"s3://{DATA}/") for line in lines]
 
 
-def input_uris(answer: contracts.Pool | contracts.Tasks) -> dict[str, str]:
+def input_uris(answer: payloads.Pool | payloads.Tasks) -> dict[str, str]:
     return {item["InputName"]: item["S3Input"]["S3Uri"] for item in answer["processing_inputs"]}
 
 

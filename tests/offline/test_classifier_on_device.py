@@ -13,8 +13,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from offline.device import CoreDevice
-from reefloop.contracts import CLASSIFIER_COMPONENT, MODEL_COMPONENT, Package, device_key, package_key
+from reefloop.contracts import CLASSIFIER_COMPONENT, MODEL_COMPONENT, device_key, package_key
 from reefloop.deployment.recipe import render
+from reefloop.payloads import Package
 from tests.edge import model_packages
 from tests.edge.model_packages import SHUFFLED, image
 from tests.edge.recipe_rules import violations

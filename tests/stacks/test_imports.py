@@ -10,18 +10,26 @@ ROOT = Path(__file__).parents[2]
 TOP = {"app", "settings", "stacks", "reefloop", "jobs", "classifier", "offline", "console", "tests", "benchmarks"}
 
 # Folder → what it may import of the project, and of other people's packages (None: anything).
+# What lambda/ declares for everyone: names, types and tables.
+DECLARATIONS = {
+    "reefloop.contracts",
+    "reefloop.payloads",
+    "reefloop.compilation.targets",
+    "reefloop.labeling.ground_truth",
+}
+
 RULES: dict[str, tuple[set[str], set[str] | None]] = {
     "stacks": (
-        {"settings", "stacks", "reefloop.contracts", "reefloop.compilation.targets"},
+        {"settings", "stacks", *DECLARATIONS},
         {"aws_cdk", "constructs", "jsii"},
     ),
-    "settings.py": ({"reefloop.compilation.targets"}, {"pydantic"}),
+    "settings.py": (DECLARATIONS, {"pydantic"}),
     "app.py": ({"settings", "stacks"}, {"aws_cdk", "cdk_nag"}),
     "lambda": ({"reefloop"}, {"boto3", "botocore"}),
     "jobs": ({"jobs"}, {"numpy", "onnx", "onnxruntime", "PIL", "scipy", "torch"}),
     "edge": ({"classifier"}, {"boto3", "botocore", "numpy", "onnxruntime", "PIL", "dlr"}),
     "offline": ({"offline"}, None),
-    "console": ({"console", "offline", "settings", "reefloop.contracts", "reefloop.compilation.targets"}, None),
+    "console": ({"console", "offline", "settings", *DECLARATIONS}, None),
 }
 
 

@@ -36,9 +36,8 @@ def test_laptop_differs_from_sandbox_in_numbers_only() -> None:
 @pytest.mark.parametrize(
     ("branches", "message"),
     [
-        ({"labeling": {"provider": "station"}}, "the labeling station does not exist yet: choose 'ground-truth'"),
         ({"labeling": {"provider": "crowd"}}, "'ground-truth', 'station' or 'import'"),
-        ({"task": "detection"}, "the only task is 'classification'"),
+        ({"task": "segmentation"}, "'classification' or 'detection'"),
         ({"compilation": {"targets": ["toaster"]}}, "unknown target 'toaster'; known are linux-x86_64"),
         ({"compilation": {"targets": []}}, "at least one target"),
         ({"compilation": {"targets": ["imx8mplus"], "minimum_targets": 2}}, "minimum_targets 2 is more than the 1"),

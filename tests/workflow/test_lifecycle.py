@@ -18,7 +18,8 @@ from console.demo import inventory
 from console.project import stack_resources
 from offline.account import Account
 from offline.device import CoreDevice, provision
-from reefloop.contracts import CLASSIFIER_COMPONENT, Package, model_key, package_key
+from reefloop.contracts import CLASSIFIER_COMPONENT, model_key, package_key
+from reefloop.payloads import Package
 from tests.any import any_model_card
 from tests.edge import model_packages
 from tests.workflow.classifier_code import Code, copy, observe, synthesize_with

@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 from reefloop import contracts, environment, storage
 from reefloop.compilation import artifact
 from reefloop.compilation.targets import TARGETS
-from reefloop.contracts import Outcome, Package
+from reefloop.payloads import Outcome, Package
 
 # The reasons of all targets travel together through state machines, whose payloads end at 256 KiB.
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from reefloop import contracts, environment, model_card, storage
 from reefloop.compilation.targets import TARGETS, Target
-from reefloop.contracts import CompilationInput, CompilationTarget
 from reefloop.model_card import ModelCard
+from reefloop.payloads import CompilationInput, CompilationTarget
 
 
 class TargetUnknown(Exception):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from reefloop import contracts, environment, storage
-from reefloop.contracts import CompilationOutput
+from reefloop.payloads import CompilationOutput
 
 
 class TooFewTargets(Exception):

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from reefloop import clients, contracts, environment, storage
-from reefloop.contracts import Health
 from reefloop.deployment import health
 from reefloop.deployment.health import Device
+from reefloop.payloads import Health
 
 
 @dataclass(frozen=True)

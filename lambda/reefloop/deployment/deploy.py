@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from reefloop import environment
-from reefloop.contracts import Rollout
 from reefloop.deployment import deployments
 from reefloop.deployment.rollout import Pace
+from reefloop.payloads import Rollout
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reefloop import clients
-from reefloop.contracts import Rollout
 from reefloop.deployment import rollout
 from reefloop.deployment.rollout import Pace
+from reefloop.payloads import Rollout
 
 
 def present(group_arn: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from reefloop.contracts import DeviceReport, Health, HealthState
+from reefloop.payloads import DeviceReport, Health, HealthState
 
 _DONE: Final = frozenset({"SUCCEEDED", "COMPLETED"})
 _FAILED: Final = frozenset({"FAILED", "REJECTED", "TIMED_OUT", "CANCELED"})

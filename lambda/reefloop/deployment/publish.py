@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from reefloop import clients, contracts, environment, registry
-from reefloop.contracts import Component, DeploymentInput
 from reefloop.deployment import recipe
+from reefloop.payloads import Component, DeploymentInput
 
 _FINGERPRINT = f"{contracts.PROJECT}:recipe"
 

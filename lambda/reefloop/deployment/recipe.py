@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from reefloop import contracts, storage
 from reefloop.compilation.targets import TARGETS
-from reefloop.contracts import Package
+from reefloop.payloads import Package
 
 # The service takes 16 KB, the nucleus lite 8,196 bytes.
 _RECIPE_BYTES: Final = 8_000

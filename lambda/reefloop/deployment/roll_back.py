@@ -2,8 +2,8 @@
 
 from typing import TypedDict
 
-from reefloop.contracts import Rollout
 from reefloop.deployment import deployments
+from reefloop.payloads import Rollout
 
 
 class Event(TypedDict):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from reefloop import contracts, environment, storage
-from reefloop.contracts import LabelingInput, Pool
 from reefloop.labeling import imported, inputs, manifest, rounds
+from reefloop.payloads import LabelingInput, Pool
 
 
 class ImportInvalid(Exception):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from reefloop import contracts, environment, registry, storage
-from reefloop.contracts import LabelingInput, Pool
 from reefloop.labeling import inputs, pool_files, rounds
+from reefloop.payloads import LabelingInput, Pool
 
 
 @dataclass(frozen=True)

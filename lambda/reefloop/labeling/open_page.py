@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from reefloop import clients, environment
-from reefloop.contracts import LabelingPage
+from reefloop.payloads import LabelingPage
 
 _SIGN_IN: Final[dict[str, Any]] = {
     "SupportedIdentityProviders": ["COGNITO"],

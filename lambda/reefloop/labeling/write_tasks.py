@@ -6,8 +6,8 @@ from itertools import chain, islice
 from typing import Final
 
 from reefloop import clients, contracts, environment, storage
-from reefloop.contracts import Chunk, LabelingInput, Tasks
 from reefloop.labeling import inputs, rounds
+from reefloop.payloads import Chunk, LabelingInput, Tasks
 
 # Its values are filled in by Ground Truth, each escaped: categories and image addresses come from outside.
 _TEMPLATE: Final = "worker_template.liquid.html"

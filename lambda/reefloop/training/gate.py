@@ -4,7 +4,7 @@ from math import sqrt
 from statistics import NormalDist
 from typing import Final
 
-from reefloop.contracts import Verdict
+from reefloop.payloads import Verdict
 from reefloop.registry import Model
 
 _CONFIDENCE: Final = 0.95

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from reefloop import contracts, environment, storage
-from reefloop.contracts import TrainingPlan
+from reefloop.payloads import TrainingPlan
 
 
 class DatasetMissing(Exception):

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from reefloop import archive, clients, contracts, environment, model_card, registry, storage
-from reefloop.contracts import Verdict
 from reefloop.model_card import ModelCard, ModelInvalid
+from reefloop.payloads import Verdict
 from reefloop.training import gate
 
 _NEEDED = ("model.json", "model.onnx")

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from reefloop import contracts
 from reefloop.compilation.targets import TARGETS, Target
-from reefloop.contracts import Package
 from reefloop.deployment import recipe
 from reefloop.deployment.recipe import NothingToDeploy, RecipeTooLarge
+from reefloop.payloads import Package
 from tests.any import any_model_version
 from tests.edge.recipe_rules import violations
 

@@ -1,0 +1,225 @@
+"""What the payloads of the state machines hold: one type per stage, per function and per document that they share."""
+
+from typing import Literal, NotRequired, TypedDict
+
+# ---- Stage inputs and outputs (what startExecution gets, what the execution returns) --------------------------------
+
+
+class LabelingInput(TypedDict):
+    round: str
+
+
+class LabelingOutput(TypedDict):
+    """`objects` is how many new images the round considered; with 0 there is no new dataset version ("")."""
+
+    round: str
+    objects: int
+    dataset_version: str
+
+
+class TrainingInput(TypedDict):
+    dataset_version: str
+
+
+class TrainingOutput(TypedDict):
+    model_version: str
+    accepted: bool
+    reasons: list[str]
+
+
+class CompilationInput(TypedDict):
+    model_version: str
+
+
+Outcome = Literal["compiled", "portable", "refused"]
+
+
+class Package(TypedDict):
+    """What one target got. `key` is "" and `bytes` 0 when the target was refused."""
+
+    target: str
+    outcome: Outcome
+    key: str
+    bytes: int
+    failure_reason: str
+
+
+class CompilationOutput(TypedDict):
+    model_version: str
+    packages: list[Package]
+
+
+class DeploymentInput(TypedDict):
+    model_version: str
+    packages: list[Package]
+
+
+class DeploymentOutput(TypedDict):
+    model_version: str
+    component_version: str
+    canary: "Rollout"
+    fleet: "Rollout"
+
+
+# ---- What the functions return --------------------------------------------------------------------------------------
+
+
+class LabelingPage(TypedDict):
+    """Where the people of the workforce sign in and label."""
+
+    address: str
+
+
+class Pool(TypedDict):
+    """`processing_inputs` are the ProcessingInputs of the scoring job: they differ with and without a champion."""
+
+    objects: int
+    processing_inputs: list[dict[str, object]]
+
+
+Team = Literal["labelers", "experts"]
+
+
+class Chunk(TypedDict):
+    """What one labeling job asks: the manifest, its key below the round's prefix, and, where the job may label by
+    itself, CreateLabelingJob's LabelingJobAlgorithmsConfig."""
+
+    manifest_uri: str
+    tasks: str
+    algorithms: NotRequired[dict[str, str]]
+
+
+class Tasks(TypedDict):
+    """What the labeling jobs of a team need; `objects` counts the lines of all chunks, and there are none when
+    there is nothing (more) to ask. `processing_inputs` are those of the processing jobs that come after."""
+
+    template_uri: str
+    categories_uri: str
+    attempt: int
+    objects: int
+    chunks: list[Chunk]
+    processing_inputs: list[dict[str, object]]
+
+
+class WriteTasksInput(TypedDict):
+    round: str
+    team: Team
+
+
+class JobEnd(TypedDict, total=False):
+    """How one labeling job ended: what its state selects of the finished job, or the error that was caught."""
+
+    LabelingJobName: str
+    LabelCounters: dict[str, int]
+    LabelingJobOutput: dict[str, str]
+    OutputDatasetS3Uri: str
+    FinalActiveLearningModelArn: str
+    Error: str
+    Cause: str
+
+
+class CollectLabelsInput(TypedDict):
+    """`jobs` are the ends of the jobs of `chunks`, in the same order."""
+
+    round: str
+    team: Team
+    attempt: int
+    chunks: list[Chunk]
+    jobs: list[JobEnd]
+
+
+class PublishBatchInput(TypedDict):
+    """`token` is what the people's answer is awaited under."""
+
+    round: str
+    team: Team
+    chunk: Chunk
+    template_uri: str
+    token: str
+
+
+class Batch(TypedDict):
+    """rounds/<round>/station/<team>/<tasks>.json: work that waits for people at the labeling station.
+
+    `job` names the folder of the votes: labeling-jobs/<team>/<job>/annotations/worker-response/iteration-1/<line of
+    the tasks>/<UTC stamp>-<worker hash>.json, one answer each, as Ground Truth writes them. `votes` is how many an
+    object needs, of different people. `template` and `tasks` are keys below the round's prefix; `task` is a name of
+    ground_truth.KINDS.
+    """
+
+    round: str
+    job: str
+    team: Team
+    task: str
+    tasks: str
+    template: str
+    question: str
+    categories: list[str]
+    votes: int
+    token: str
+    published_at: str
+    deadline: str
+
+
+class LabelingJob(TypedDict):
+    """One entry of rounds/<round>/labeling-jobs.json. `job` is "" when the service refused to make one."""
+
+    job: str
+    team: Team
+    attempt: int
+    tasks: str
+    status: Literal["Completed", "Failed"]
+    counters: dict[str, int]
+    failure_reason: str
+    output_uri: str
+    active_learning_model_arn: str
+
+
+class TrainingPlan(TypedDict):
+    model_version: str
+
+
+class Verdict(TypedDict):
+    accepted: bool
+    reasons: list[str]
+
+
+class CompilationTarget(TypedDict):
+    """One item of the compilation Map: CreateCompilationJob's InputConfig and OutputConfig, ready to send."""
+
+    name: str
+    input_config: dict[str, object]
+    output_config: dict[str, object]
+
+
+class Component(TypedDict):
+    component_arn: str
+    component_version: str
+
+
+class Rollout(TypedDict):
+    """One deployment of the model to one thing group; `previous_version` is "" when the group had no model yet."""
+
+    deployment_id: str
+    previous_version: str
+    deadline: str
+
+
+HealthState = Literal["waiting", "passed", "failed"]
+
+
+class Health(TypedDict):
+    state: HealthState
+    reasons: list[str]
+
+
+class DeviceReport(TypedDict):
+    """devices/<thing>/status.json: which model a device serves and whether it passed the device's own self-test."""
+
+    thing: str
+    model_version: str
+    target: str
+    runtime: str
+    self_test: Literal["passed", "failed"]
+    reason: NotRequired[str]
+    reported_at: str
