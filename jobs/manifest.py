@@ -15,17 +15,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from jobs.errors import JobError
 from jobs.paths import atomic, read_json
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/sms-input-data-input-manifest.html
 MAXIMUM_LINE_CHARACTERS: Final = 100_000
+_MAXIMUM_LINE_BYTES: Final = 4 * MAXIMUM_LINE_CHARACTERS + 2
 SOURCE: Final = "source-ref"
 CONTENT: Final = "content"
 FINGERPRINT: Final = "fingerprint"
 METADATA: Final = "-metadata"
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_number)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ class Entry:
 
 
 def read(path: Path) -> Iterator[Entry]:
-    """The lines of a manifest, blank ones left out.
+    """The lines of a manifest, blank ones left out. No more than a line is in memory, however long a file has them.
 
     Raises:
         JobError: the file is missing, or a line is not a JSON object, not UTF-8 or too long, naming file and line.
@@ -89,22 +98,32 @@ def read(path: Path) -> Iterator[Entry]:
     except FileNotFoundError:
         raise JobError(f"the manifest {path} is missing") from None
     with file:
-        for number, raw in enumerate(file, start=1):
-            if not raw.strip():
+        for number, raw in enumerate(iter(lambda: file.readline(_MAXIMUM_LINE_BYTES + 1), b""), start=1):
+            if raw.isspace():
                 continue
-            place = f"{path.name}, line {number}"
-            try:
-                text = raw.decode()
-                values = json.loads(text)
-            except UnicodeDecodeError:
-                raise JobError(f"{place} is not UTF-8") from None
-            except (ValueError, RecursionError) as error:
-                raise JobError(f"{place} is not JSON: {error}") from None
-            if not isinstance(values, dict):
-                raise JobError(f"{place} is not a JSON object but {type(values).__name__}")
-            if len(text) > MAXIMUM_LINE_CHARACTERS:
-                raise JobError(f"{place} has {len(text)} characters; at most {MAXIMUM_LINE_CHARACTERS} are allowed")
-            yield Entry(path, number, values)
+            yield Entry(path, number, _parsed(raw, f"{path.name}, line {number}"))
+
+
+def _parsed(raw: bytes, place: str) -> dict[str, Any]:
+    try:
+        if len(raw) > _MAXIMUM_LINE_BYTES:
+            raise JobError(f"{place} has more than {MAXIMUM_LINE_CHARACTERS} characters, which is all that is allowed")
+        text = raw.decode()
+        values = _DECODER.decode(text)
+        if b"\\u" in raw:
+            # JSON can spell half of a surrogate pair, which no file in UTF-8 can hold.
+            text_of(values).encode()
+    except UnicodeDecodeError:
+        raise JobError(f"{place} is not UTF-8") from None
+    except UnicodeEncodeError as error:
+        raise JobError(f"{place} spells a character that does not exist: {error.object[error.start]!a}") from None
+    except (ValueError, RecursionError) as error:
+        raise JobError(f"{place} is not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise JobError(f"{place} is not a JSON object but {type(values).__name__}")
+    if len(text) > MAXIMUM_LINE_CHARACTERS:
+        raise JobError(f"{place} has {len(text)} characters; at most {MAXIMUM_LINE_CHARACTERS} are allowed")
+    return values
 
 
 def write(path: Path, lines: Iterable[Mapping[str, Any]]) -> int:
@@ -112,9 +131,18 @@ def write(path: Path, lines: Iterable[Mapping[str, Any]]) -> int:
     count = 0
     with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for values in lines:
-            file.write(json.dumps(values, ensure_ascii=False) + "\n")
+            file.write(text_of(values) + "\n")
             count += 1
     return count
+
+
+def text_of(values: Mapping[str, Any]) -> str:
+    """A line of a manifest, without its end.
+
+    Raises:
+        ValueError: a number that JSON does not have, such as infinity.
+    """
+    return _ENCODER.encode(values)
 
 
 def label_attributes(values: Mapping[str, Any]) -> list[str]:
