@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 JobKind = Literal["labeling", "training", "processing", "compilation", "build"]
-JobFate = Literal["fail", "stall"]
+JobFate = Literal["fail", "stall", "expire"]
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,15 @@ class Refusal:
 
 @dataclass(frozen=True)
 class JobFault:
-    """What becomes of a job: `fail` ends it with the reason, `stall` keeps it running until it is stopped."""
+    """What becomes of a job: `fail` ends it with the reason, `stall` keeps it running until it is stopped.
+
+    A labeling job meets its fate when people have answered about `after_objects` objects; `expire` lets the time pass
+    in which its tasks are available.
+    """
 
     fate: JobFate
-    reason: str
+    reason: str = ""
+    after_objects: int = 0
 
 
 @dataclass
@@ -57,16 +62,35 @@ class Faults:
         reason: str,
         *,
         times: int = 1,
+        after_objects: int = 0,
         match: Callable[[Mapping[str, Any]], bool] = lambda _: True,
     ) -> None:
         """End the next `times` jobs of this kind whose create request matches as Failed, with this reason."""
-        self._plan(kind, _Planned(JobFault("fail", reason), match, times))
+        self._plan(kind, _Planned(JobFault("fail", reason, after_objects), match, times))
 
     def stall_job(
-        self, kind: JobKind, *, times: int = 1, match: Callable[[Mapping[str, Any]], bool] = lambda _: True
+        self,
+        kind: JobKind,
+        *,
+        times: int = 1,
+        after_objects: int = 0,
+        match: Callable[[Mapping[str, Any]], bool] = lambda _: True,
     ) -> None:
         """Let the next `times` jobs of this kind run until somebody stops them."""
-        self._plan(kind, _Planned(JobFault("stall", ""), match, times))
+        self._plan(kind, _Planned(JobFault("stall", after_objects=after_objects), match, times))
+
+    def expire_labeling(
+        self,
+        *,
+        times: int = 1,
+        after_objects: int = 0,
+        match: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+    ) -> None:
+        """Let people leave the next `times` labeling jobs after some objects, and let the rest of the tasks expire.
+
+        Nobody waits for it: TaskAvailabilityLifetimeInSeconds passes at once.
+        """
+        self._plan("labeling", _Planned(JobFault("expire", after_objects=after_objects), match, times))
 
     def take_refusal(self, operation: str, parameters: Mapping[str, Any]) -> Refusal | None:
         """The refusal planned for this call, used up by asking; None lets the call through."""

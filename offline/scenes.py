@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from offline.boxes import Box
 from offline.sites import CLEAR_LOSS, CLEAR_VEIL, COASTAL_LOSS, COASTAL_VEIL, SITES, Site
 
 Pixels = NDArray[np.floating[Any]]
@@ -70,23 +71,31 @@ def make_images(
     Raises:
         ValueError: an unknown class or site, with those that exist.
     """
+    return [path for path, _ in make_scenes(folder, classes, per_class, seed, site, quality)]
+
+
+def make_scenes(
+    folder: Path, classes: Sequence[str], per_class: int, seed: int, site: str = "reef", quality: int = 88
+) -> list[tuple[Path, Box]]:
+    """The images of `make_images`, each with the box around its animal."""
     if unknown := [name for name in classes if name not in SPECIES]:
         raise ValueError(f"no sprite of {unknown[0]!r}; there are {', '.join(SPECIES)}")
     if site not in SITES:
         raise ValueError(f"no site {site!r}; there are {', '.join(SITES)}")
-    paths = []
+    scenes = []
     for name in classes:
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number in range(per_class):
             rng = np.random.default_rng([seed, list(SITES).index(site), list(SPECIES).index(name), number])
             path = folder / name / f"{site}-{seed}-{number:04d}.jpg"
-            path.write_bytes(_jpeg(draw(name, site, rng), quality))
-            paths.append(path)
-    return paths
+            picture, box = draw(name, site, rng)
+            path.write_bytes(_jpeg(picture, quality))
+            scenes.append((path, box))
+    return scenes
 
 
-def draw(species: str, site: str, rng: np.random.Generator) -> Image.Image:
-    """One picture of one animal."""
+def draw(species: str, site: str, rng: np.random.Generator) -> tuple[Image.Image, Box]:
+    """One picture of one animal, and the box around it, whatever hides a part of it."""
     place = SITES[site]
     coastal = rng.uniform(*place.coastal)
     loss = (1 - coastal) * CLEAR_LOSS + coastal * COASTAL_LOSS
@@ -113,7 +122,14 @@ def draw(species: str, site: str, rng: np.random.Generator) -> Image.Image:
         beside = centre + rng.uniform(-0.45, 0.45, 2) * size * HEIGHT
         growth = _layer(rng.choice([WEED, WEED, BUBBLES, ROCK]), rng, size=size * extent, tilt=60, centre=beside)
         _blend(picture, growth, *through_water(distance * 0.7), light)
-    return _camera(picture, rng, place)
+    return _camera(picture, rng, place), _box(species, animal)
+
+
+def _box(species: str, layer: Pixels) -> Box:
+    """Around every pixel that the layer covers by a fifth or more."""
+    rows, columns = np.nonzero(layer[..., 3] >= 0.2)
+    left, top = int(columns.min()), int(rows.min())
+    return Box(species, left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top)
 
 
 def _light(rng: np.random.Generator, veil: Pixels, place: Site) -> Pixels:

@@ -1,14 +1,16 @@
 """What the parts of one running account share: where it keeps files, how it is reached, who labels, what fails."""
 
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import boto3
 from botocore.config import Config
 
+from offline.boxes import Box
 from offline.faults import Faults
 
 ACCOUNT_ID = "123456789012"  # moto's own
@@ -18,11 +20,37 @@ ACCOUNT_ID = "123456789012"  # moto's own
 _CONFIG = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, max_pool_connections=64)
 
 
+# What a page asks of a person: a class, boxes, whether the boxes shown are right, or the boxes shown put right.
+Work = Literal["classify", "draw", "verify", "adjust"]
+
+
+class Answer(NamedTuple):
+    """What one person said about one object: a class (or a verdict), or boxes."""
+
+    worker: str
+    content: str | list[Box]
+    seconds: float
+
+
 class Crew(Protocol):
     """The people of the private workforce; offline/crew.py has the simulated ones."""
 
-    def answers(self, image: bytes, categories: list[str], workers: int, team: str) -> list[tuple[str, str, float]]:
-        """One answer per worker asked: (worker id, label, seconds spent). Empty when nobody knows the image."""
+    def answers(
+        self,
+        image: bytes,
+        categories: list[str],
+        workers: int,
+        team: str,
+        *,
+        work: Work = "classify",
+        shown: Sequence[Box] = (),
+    ) -> list[Answer]:
+        """One answer per worker who answers, at most `workers`. Empty when nobody knows the image.
+
+        Args:
+            categories: what there is to choose from; in verification the first of them says that all is right.
+            shown: the boxes that the page shows, where somebody drew some before.
+        """
         ...
 
 
@@ -37,6 +65,8 @@ class State:
     folder: Path
     region: str = "us-east-1"
     crew: Crew | None = None
+    vendor_workteams: set[str] = field(default_factory=set)
+    """ARNs of the vendors' work teams that the account subscribed to: AWS Marketplace does that, no API here."""
     faults: Faults = field(default_factory=Faults)
     endpoint: str = ""
     closing: ExitStack = field(default_factory=ExitStack)

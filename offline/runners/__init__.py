@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from offline.faults import JobKind
+from offline.faults import JobFault, JobKind
 from offline.state import State
 
 _log = logging.getLogger(__name__)
@@ -41,6 +41,8 @@ class Job:
     report: Callable[[Mapping[str, Any]], None]
     phase: Callable[[str, str], None] = lambda _, __: None
     stopping: threading.Event = field(default_factory=threading.Event)
+    fault: JobFault | None = None
+    """What a labeling job has yet to meet: its runner plays it when its time comes."""
 
     @property
     def folder(self) -> Path:
@@ -51,6 +53,18 @@ class Job:
         """Raise JobStopped when the job was told to stop."""
         if self.stopping.is_set():
             raise JobStopped
+
+    def meet(self, fault: JobFault) -> None:
+        """Fail as the fault says, or hang until the job is told to stop.
+
+        Raises:
+            JobFailed: the fault's reason.
+            JobStopped: the job hung, and was told to.
+        """
+        if fault.fate == "fail":
+            raise JobFailed(fault.reason)
+        self.stopping.wait()
+        raise JobStopped
 
     @cached_property
     def credentials(self) -> dict[str, str]:
@@ -75,14 +89,11 @@ class Outcome:
 def run(job: Job, work: Callable[[Job], None]) -> Outcome:
     """Do the job's work, or what the account's planned faults make of it."""
     try:
-        fault = job.state.faults.take_job(job.kind, job.request)
-        if fault is None:
+        job.fault = job.state.faults.take_job(job.kind, job.request)
+        if job.fault is None or job.kind == "labeling":
             work(job)
-        elif fault.fate == "fail":
-            raise JobFailed(fault.reason)
         else:
-            job.stopping.wait()
-            raise JobStopped
+            job.meet(job.fault)
     except JobStopped:
         return Outcome("Stopped")
     except JobFailed as error:

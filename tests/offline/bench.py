@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from offline.account import Account
-from offline.runners.labeling import Crew
+from offline.state import Crew
 
 BUCKET = "bench"
 REPOSITORY = "bench-jobs"

@@ -1,35 +1,15 @@
 """Labeling jobs of the offline account: Ground Truth's checks, its counters and the files that it leaves."""
 
-import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.offline.bench import BUCKET, Bench, any_name, opened, status
-
-BOXES = {"PreHumanTaskLambdaArn": "arn:aws:lambda:us-east-1:432418664414:function:PRE-BoundingBox"}
-CLASSES = ["crab", "squid", "fish"]
-WORKERS = ("private.us-east-1.a", "private.us-east-1.b", "private.us-east-1.c")
-PRE = "arn:aws:lambda:us-east-1:432418664414:function:PRE-ImageMultiClass"
-ACS = "arn:aws:lambda:us-east-1:432418664414:function:ACS-ImageMultiClass"
-TEMPLATE = '<crowd-image-classifier name="crowd-image-classifier" categories="{{ task.input.labels | to_json }}">'
-
-
-@dataclass
-class Scripted:
-    """People who answer what the image's own bytes say: `crab squid crab` is one word per worker."""
-
-    asked: list[tuple[str, int]] = field(default_factory=list)
-
-    def answers(self, image: bytes, categories: list[str], workers: int, team: str) -> list[tuple[str, str, float]]:
-        self.asked.append((team, workers))
-        words = image.decode().split()
-        known = [word for word in words[:workers] if word in categories]
-        return [(WORKERS[number], word, 2.5 + number) for number, word in enumerate(known)]
+from offline.runners.labeling import rules
+from tests.offline.bench import BUCKET, Bench, status, until
+from tests.offline.labeling import WORKERS, Scripted, counters, label, labeling_bench, output, responses
 
 
 @pytest.fixture(scope="module")
@@ -39,55 +19,14 @@ def crew() -> Scripted:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory, crew: Scripted) -> Iterator[Bench]:
-    with opened(tmp_path_factory.mktemp("account"), crew=crew) as bench:
-        pool = {"UserPool": "us-east-1_abc", "ClientId": "c"}
-        bench.sagemaker.create_workforce(WorkforceName="people", CognitoConfig=pool)
-        member = {**pool, "UserGroup": "labelers"}
-        bench.sagemaker.create_workteam(
-            WorkteamName="labelers", Description="all", MemberDefinitions=[{"CognitoMemberDefinition": member}]
-        )
-        bench.put("categories.json", {"labels": [{"label": name} for name in CLASSES]})
-        bench.put("template.liquid.html", TEMPLATE)
+    with labeling_bench(tmp_path_factory.mktemp("account"), crew) as bench:
         yield bench
 
 
-def label(bench: Bench, images: Sequence[str], *, wait: bool = True, **request: Any) -> dict[str, Any]:
-    """Run a labeling job over images with this content."""
-    name = any_name("labeling")
-    lines = [
-        {"source-ref": bench.put(f"images/{name}/{number}.jpg", content), "content": number}
-        for number, content in enumerate(images)
-    ]
-    human = {
-        "WorkteamArn": "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/labelers",
-        "UiConfig": {"UiTemplateS3Uri": f"s3://{BUCKET}/template.liquid.html"},
-        "PreHumanTaskLambdaArn": PRE,
-        "TaskTitle": "Which species?",
-        "TaskDescription": "Choose the species",
-        "NumberOfHumanWorkersPerDataObject": 3,
-        "TaskTimeLimitInSeconds": 300,
-        "AnnotationConsolidationConfig": {"AnnotationConsolidationLambdaArn": ACS},
-        **request.pop("HumanTaskConfig", {}),
-    }
-    manifest = request.pop("manifest", None) or bench.put(f"tasks/{name}.manifest", lines)
-    bench.sagemaker.create_labeling_job(
-        LabelingJobName=name,
-        HumanTaskConfig=human,
-        InputConfig={"DataSource": {"S3DataSource": {"ManifestS3Uri": manifest}}},
-        **{
-            "LabelAttributeName": "species",
-            "OutputConfig": {"S3OutputPath": f"s3://{BUCKET}/rounds/r1/labeling-jobs"},
-            "RoleArn": bench.role,
-            "LabelCategoryConfigS3Uri": f"s3://{BUCKET}/categories.json",
-            **request,
-        },
-    )
-    return bench.job("labeling", name, wait=wait)
-
-
-def output(bench: Bench, job: dict[str, Any]) -> list[dict[str, Any]]:
-    """The lines of the output manifest."""
-    return [json.loads(line) for line in bench.get(job["LabelingJobOutput"]["OutputDatasetS3Uri"]).splitlines()]
+@pytest.fixture(autouse=True)
+def _no_faults_left(bench: Bench) -> Iterator[None]:
+    yield
+    bench.faults.clear()
 
 
 def test_the_output_manifest_has_the_majoritys_labels_in_the_order_of_the_input(bench: Bench) -> None:
@@ -115,10 +54,8 @@ def test_the_confidence_of_a_single_worker_is_zero(bench: Bench) -> None:
 def test_every_workers_answer_is_kept_by_the_index_of_its_object(bench: Bench) -> None:
     job = label(bench, ["crab crab squid", "fish fish fish"])
 
-    prefix = f"rounds/r1/labeling-jobs/{job['LabelingJobName']}/annotations/worker-response/iteration-1/"
-    first, second = sorted(bench.keys(prefix))
-    assert (first.split("/")[0], second.split("/")[0]) == ("0", "1")
-    answers = json.loads(bench.get(f"s3://{BUCKET}/{prefix}{first}"))["answers"]
+    answers = responses(bench, job)["0"]
+    assert set(responses(bench, job)) == {"0", "1"}
     assert [answer["workerId"] for answer in answers] == list(WORKERS)
     labels = [answer["answerContent"]["crowd-image-classifier"]["label"] for answer in answers]
     assert labels == ["crab", "crab", "squid"]
@@ -144,8 +81,7 @@ def test_an_object_that_nobody_knows_fails_alone_and_says_why(bench: Bench) -> N
     job = label(bench, ["crab crab crab", "a thing without a name"])
 
     assert job["LabelingJobStatus"] == "Completed"
-    counters = {name: count for name, count in job["LabelCounters"].items() if count}
-    assert counters == {"TotalLabeled": 1, "HumanLabeled": 1, "FailedNonRetryableError": 1}
+    assert counters(job) == {"TotalLabeled": 1, "HumanLabeled": 1, "FailedNonRetryableError": 1}
     labeled, failed = output(bench, job)
     assert "species" in labeled
     assert "species" not in failed
@@ -170,7 +106,8 @@ def test_a_job_whose_objects_all_fail_is_failed(bench: Bench) -> None:
 def test_the_crew_is_told_the_team_and_how_many_workers_each_object_gets(bench: Bench, crew: Scripted) -> None:
     label(bench, ["crab crab"], HumanTaskConfig={"NumberOfHumanWorkersPerDataObject": 2})
 
-    assert crew.asked[-1] == ("labelers", 2)
+    assert (crew.asked[-1]["team"], crew.asked[-1]["workers"]) == ("labelers", 2)
+    assert crew.asked[-1]["categories"] == ["crab", "squid", "fish"]
 
 
 def test_a_job_is_initializing_before_it_is_in_progress(bench: Bench) -> None:
@@ -191,17 +128,25 @@ def test_six_hundred_objects_take_seconds(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (
-            {"HumanTaskConfig": {"PreHumanTaskLambdaArn": PRE.replace("ImageMultiClass", "BoundingBox")}},
-            "PRE-BoundingBox",
-        ),
         ({"LabelCategoryConfigS3Uri": f"s3://{BUCKET}/one.json"}, "at least two labels"),
         ({"HumanTaskConfig": {"UiConfig": {"UiTemplateS3Uri": f"s3://{BUCKET}/one.json"}}}, "crowd-image-classifier"),
         ({"manifest": f"s3://{BUCKET}/one.json"}, "line 1 is not a JSON object with a source-ref"),
+        ({"manifest": f"s3://{BUCKET}/latin.manifest"}, "line 2 is not UTF-8"),
+        ({"manifest": f"s3://{BUCKET}/long.manifest"}, "line 1 has 100"),
+        ({"manifest": f"s3://{BUCKET}/dollar.manifest"}, "must not begin with '$'"),
+        ({"LabelCategoryConfigS3Uri": f"s3://{BUCKET}/long.json"}, "1 to 256 characters"),
     ],
 )
 def test_inputs_that_ground_truth_would_refuse_fail_the_job(bench: Bench, change: dict[str, Any], reason: str) -> None:
     bench.put("one.json", {"labels": [{"label": "crab"}]})
+    bench.put("long.json", {"labels": [{"label": "crab"}, {"label": "c" * 257}]})
+    image = bench.put("image.jpg", "crab")
+    bench.put(
+        "latin.manifest",
+        f'{{"source-ref": "{image}"}}\n{{"source-ref": "{image}", "who": "Ren\u00e9"}}'.encode("latin-1"),
+    )
+    bench.put("long.manifest", [{"source-ref": image, "note": "n" * 100_000}])
+    bench.put("dollar.manifest", [{"source-ref": image, "$note": ""}])
 
     job = label(bench, ["crab"], **change)
 
@@ -236,10 +181,62 @@ def test_without_people_a_job_waits_until_it_is_stopped(bench: Bench, monkeypatc
 
 def test_work_that_nobody_takes_expires(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench.account.state, "crew", None)
-    monkeypatch.setattr("offline.runners.labeling._DEFAULT_AVAILABILITY_SECONDS", 0.2)
+    monkeypatch.setitem(rules.DEFAULT_AVAILABILITY_SECONDS, False, 0.2)
 
     job = label(bench, ["crab"])
 
     assert job["LabelingJobStatus"] == "Failed"
     assert "expired" in job["FailureReason"]
     assert job["LabelCounters"]["FailedNonRetryableError"] == 1
+
+
+def test_objects_that_nobody_took_in_time_fail_and_the_others_keep_their_labels(bench: Bench) -> None:
+    bench.faults.expire_labeling(after_objects=2)
+
+    job = label(bench, ["crab", "crab", "crab", "crab"])
+
+    assert job["LabelingJobStatus"] == "Completed"
+    assert counters(job) == {"TotalLabeled": 2, "HumanLabeled": 2, "FailedNonRetryableError": 2}
+    lines = output(bench, job)
+    assert ["species" in line for line in lines] == [True, True, False, False]
+    assert all("Annotation tasks expired" in line["species-metadata"]["failure-reason"] for line in lines[2:])
+    assert set(responses(bench, job)) == {"0", "1"}
+
+
+def test_an_object_with_some_of_its_answers_is_consolidated_from_those(bench: Bench) -> None:
+    (line,) = output(bench, label(bench, ["crab crab"]))
+
+    assert line["species-metadata"]["confidence"] == 1.0
+
+
+def test_a_job_that_is_stopped_half_way_keeps_what_people_said_so_far(bench: Bench) -> None:
+    bench.faults.stall_job("labeling", after_objects=1)
+    name = label(bench, ["crab", "squid"], wait=False)["LabelingJobName"]
+    until(lambda: bench.job("labeling", name, wait=False)["LabelCounters"]["HumanLabeled"], bool)
+
+    bench.sagemaker.stop_labeling_job(LabelingJobName=name)
+
+    job = bench.job("labeling", name)
+    assert job["LabelingJobStatus"] == "Stopped"
+    assert [line["species"] for line in output(bench, job)] == [0]
+    assert counters(job) == {"TotalLabeled": 1, "HumanLabeled": 1, "Unlabeled": 1}
+
+
+def test_a_job_that_fails_half_way_says_why(bench: Bench) -> None:
+    bench.faults.fail_job("labeling", "InternalServerError: the workforce went home", after_objects=1)
+
+    job = label(bench, ["crab", "squid"])
+
+    assert (job["LabelingJobStatus"], job["FailureReason"]) == (
+        "Failed",
+        "InternalServerError: the workforce went home",
+    )
+    assert set(responses(bench, job)) == {"0"}
+
+
+@pytest.mark.parametrize("conditions", [{"MaxHumanLabeledObjectCount": 2}, {"MaxPercentageOfInputDatasetLabeled": 50}])
+def test_a_stopping_condition_stops_the_job(bench: Bench, conditions: dict[str, int]) -> None:
+    job = label(bench, ["crab"] * 4, StoppingConditions=conditions)
+
+    assert job["LabelingJobStatus"] == "Stopped"
+    assert len(output(bench, job)) == 2

@@ -10,6 +10,7 @@ from moto.sagemaker import urls
 from moto.sagemaker.exceptions import ConflictException, ValidationError
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 
+from offline.runners.labeling import rules
 from offline.services.sagemaker.jobs import Jobs
 from offline.services.sagemaker.people import People
 from offline.state import State
@@ -80,17 +81,18 @@ class SageMaker(SageMakerModelBackend):
         return list(self.model_packages.values())
 
     def check_labeling(self, request: dict[str, Any]) -> None:
-        """Refuse what CreateLabelingJob refuses before there is a job.
+        """Refuse what CreateLabelingJob refuses before there is a job."""
 
-        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateLabelingJob.html
-        """
-        attribute, team = request["LabelAttributeName"], request["HumanTaskConfig"]["WorkteamArn"]
-        if attribute.endswith("-metadata"):
-            raise ValidationError(f"LabelAttributeName {attribute!r} must not end with '-metadata'")
-        if attribute.endswith("-ref"):
-            raise ValidationError(f"LabelAttributeName {attribute!r} must not end with '-ref' for image classification")
-        if not self.people.has_team(team):
-            raise ValidationError(f"There is no work team {team} in this account and region")
+        def team_exists(arn: str) -> bool:
+            return self.people.has_team(arn) or arn in self.state.vendor_workteams
+
+        def model_exists(arn: str) -> bool:
+            return any(model.arn == arn for model in self._models.values())
+
+        try:
+            rules.check(request, self.region_name, team_exists=team_exists, model_exists=model_exists)
+        except rules.Refused as error:
+            raise ValidationError(str(error)) from None
 
     def check_training(self, request: dict[str, Any]) -> None:
         """Refuse what CreateTrainingJob refuses before there is a job.

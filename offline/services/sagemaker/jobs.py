@@ -150,6 +150,8 @@ class Jobs:
                 )
             at = now()
             record = Record(kind, name, arn, request, kind.first, at, at, list(request.get("Tags", [])))
+            if kind.kind == "labeling":
+                record.fields["LabelCounters"] = dict.fromkeys(labeling.COUNTERS, 0)
             self._records[kind.kind, name.lower()] = record
         record.job = Job(kind.kind, name, arn, request, state, record.report, record.phase)
         record.thread = threading.Thread(target=self._run, args=(record,), name=arn, daemon=True)
