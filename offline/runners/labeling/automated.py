@@ -100,7 +100,7 @@ class ActiveLearning:
         self._tasks, self._categories = tasks, categories
         self._attribute: str = job.request["LabelAttributeName"]
         self._config = job.request["LabelingJobAlgorithmsConfig"]
-        self._iteration = 1
+        self._iteration = 1  # the sample; each turn of machine and people is one more
 
     def run(self) -> None:
         """Label everything.
@@ -113,19 +113,19 @@ class ActiveLearning:
         model = self._initial_model()
         total = len(self._tasks)
         order = np.random.default_rng(total).permutation(total)
-        self._features, readable = thumbnails(self._many, self._tasks)
         first = ceil((_VALIDATION_SHARE if total < _LARGE_DATASET else _VALIDATION_SHARE_LARGE) * total)
         validation, rest = order[:first], order[first:]
         self._ask(validation)
         self._check_sample(validation)
+        self._features, readable = thumbnails(self._many, self._tasks)
         try:
             while len(rest):
+                self._iteration += 1
                 if model.learned:
                     rest = self._label(model, validation, rest, readable)
                 batch, rest = rest[: ceil(_BATCH_SHARE * total)], rest[ceil(_BATCH_SHARE * total) :]
                 self._ask(batch)
                 self._learn(model, batch)
-                self._iteration += 1
         finally:
             if model.learned:
                 self._register(model)
@@ -177,7 +177,9 @@ class ActiveLearning:
             self._tasks[index].label = {self._attribute: int(number), f"{self._attribute}-metadata": about}
         self._people.count_machine(int(sure.sum()))
         key = f"inference/iteration-{self._iteration}/labeled.json"
-        self._output.put(key, {"threshold": float(least), "objects": [int(index) for index in rest[sure]]})
+        self._output.put(
+            key, {"threshold": float(least) if sure.any() else None, "objects": [int(index) for index in rest[sure]]}
+        )
         return rest[~sure][np.argsort(scores[~sure], kind="stable")]
 
     def _class(self, index: int) -> int:
