@@ -33,6 +33,7 @@ def build(app: App, settings: Settings) -> None:
         app,
         "reefloop-labeling",
         env=env,
+        task=settings.task,
         settings=settings.labeling,
         jobs_settings=settings.jobs,
         operations=operations,

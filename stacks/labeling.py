@@ -3,15 +3,17 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from reefloop import contracts as c
+from reefloop.labeling.ground_truth import kinds_of
 from settings import JobsSettings, LabelingSettings, OperationsSettings
 from stacks.constructs.function import Function, FunctionTask
-from stacks.constructs.ground_truth import LabelingJobs
+from stacks.constructs.labeling_team import EXPERTS, LABELERS, LabelingTeam
 from stacks.constructs.machine import Machine, run
 from stacks.constructs.objects import grant_objects
 from stacks.constructs.paths import at, path
 from stacks.constructs.processing import processing_job
-from stacks.constructs.sagemaker import LABELING, PROCESSING, JobRole, job_statements, job_tags
-from stacks.constructs.workforce import Workforce
+from stacks.constructs.providers import GroundTruth, Provider, Station
+from stacks.constructs.sagemaker import PROCESSING, JobRole, job_statements, job_tags
+from stacks.constructs.station import StationLabeler
 from stacks.jobs import JobsStack
 from stacks.storage import StorageStack
 
@@ -28,6 +30,7 @@ class LabelingStack(Stack):
         construct_id: str,
         *,
         env: Environment,
+        task: str,
         settings: LabelingSettings,
         jobs_settings: JobsSettings,
         operations: OperationsSettings,
@@ -35,9 +38,8 @@ class LabelingStack(Stack):
         jobs: JobsStack,
     ) -> None:
         super().__init__(scope, construct_id, env=env)
-        self._settings, self._jobs_settings, self._operations = settings, jobs_settings, operations
-        self._storage, self._jobs = storage, jobs
-        self._bucket = storage.data_bucket
+        self._task, self._settings, self._jobs_settings, self._operations = task, settings, jobs_settings, operations
+        self._storage, self._jobs, self._bucket = storage, jobs, storage.data_bucket
         self._role = JobRole(self, "JobRole", repository=jobs.repository)
         grant_objects(
             self._role,
@@ -45,76 +47,143 @@ class LabelingStack(Stack):
             read=["gold/*", "images/*", "rounds/*", "datasets/*", "models/*"],
             write=["rounds/*", "datasets/*"],
         )
-        self._tags = job_tags("labeling", round_=True)
-        self._statements = job_statements(self, PROCESSING, self._role)
-
         image = run(self, "Image", machine=jobs.machine, payload={})
-        people = self._ground_truth() if settings.provider == "ground-truth" else self._import()
+        provider = self._provider()
+        waiting_seconds = 2 * settings.chained_jobs * provider.job_seconds if provider else 0
+        # Two teams, as often as they are asked, the processing jobs around them, and a day for all the rest.
+        self.timeout = Duration.seconds(waiting_seconds + 4 * jobs_settings.max_runtime_seconds + 24 * 3600)
         self.machine = Machine(
             self,
             "Machine",
-            definition=image.next(people),
+            definition=image.next(self._labeled_by(provider) if provider else self._imported()),
             operations=operations,
-            statements=self._statements,
+            statements=[*job_statements(self, PROCESSING, self._role), *(provider.statements if provider else ())],
+            timeout=self.timeout,
         )
+        if settings.provider == "station":
+            StationLabeler(self, "StationLabeler", bucket=self._bucket, machine=self.machine)
 
-    def _ground_truth(self) -> sfn.Chain:
-        workforce = Workforce(self, "Workforce", existing=self._settings.workforce)
-        self._statements += job_statements(self, LABELING, self._role)
-        list_pool = self._task("ListPool", "list_pool", result=c.POOL)
-        self._storage.grant_registry(list_pool.function)
-        score = self._processing(
-            "Score",
-            verb="score",
-            inputs=path(c.POOL, c.PROCESSING_INPUTS),
-            options={
-                "label-attribute": c.LABEL_ATTRIBUTE,
-                "error-budget": str(self._settings.error_budget),
-                "audit-share": str(self._settings.audit_share),
-                "honeypot-share": str(self._settings.honeypot_share),
-            },
-            outputs={"round": self._folder(c.round_key("{}"))},
+    def _provider(self) -> Provider | None:
+        """Who labels; nobody when labels are imported."""
+        settings = self._settings
+        review = settings.review if settings.provider == "ground-truth" else ""
+        self._kinds = kinds_of(self._task, page=settings.page, review=review)
+        if settings.provider == "station":
+            return Station(
+                self,
+                kinds=self._kinds,
+                task=self._task,
+                bucket=self._bucket,
+                settings=settings,
+                operations=self._operations,
+            )
+        if settings.provider == "ground-truth":
+            return GroundTruth(
+                self,
+                kinds=self._kinds,
+                bucket=self._bucket,
+                role=self._role,
+                settings=settings,
+                operations=self._operations,
+                tags=job_tags("labeling", round_=True),
+            )
+        return None
+
+    def _labeled_by(self, provider: Provider) -> sfn.IChainable:
+        settings = self._settings
+        list_pool = self._function("ListPool", "list_pool")
+        self._storage.grant_registry(list_pool)
+        about_tasks = {
+            "CHUNK_OBJECTS": str(settings.chunk_objects),
+            "LABELERS_TASK": self._kinds[c.LABELERS],
+            "EXPERTS_TASK": self._kinds[c.EXPERTS],
+            **provider.environment,
+        }
+        write = self._function("WriteTasks", "write_tasks", HONEYPOT_SHARE=str(settings.honeypot_share), **about_tasks)
+        collect = self._function(
+            "CollectLabels",
+            "collect_labels",
+            CHAINED_JOBS=str(settings.chained_jobs),
+            PROVIDER=settings.provider,
+            **about_tasks,
         )
-        write_tasks = self._task(
-            "WriteTasks", "write_tasks", result=c.TASKS, CHUNK_OBJECTS=str(self._settings.chunk_objects)
-        )
-        label = LabelingJobs(
+        inputs = path(c.TASKS, c.PROCESSING_INPUTS)
+        merge = self._merge(inputs)
+        experts = LabelingTeam(
             self,
-            "Label",
-            bucket=self._bucket,
-            team=workforce.teams["labelers"],
-            role=self._role,
-            settings=self._settings,
-            tags=self._tags,
+            "Experts",
+            states=EXPERTS,
+            write=write,
+            collect=collect,
+            job=provider.job(EXPERTS),
+            nobody=merge,
+            done=self._consolidate("ConsolidateAgain", inputs).next(merge),
         )
-        label_and_merge = (
-            score.next(write_tasks).next(label).next(self._consolidate(path(c.TASKS, c.PROCESSING_INPUTS)))
+        consolidated = self._consolidate("Consolidate", inputs).next(experts)
+        labelers = LabelingTeam(
+            self,
+            "Labelers",
+            states=LABELERS,
+            write=write,
+            collect=collect,
+            job=provider.job(LABELERS),
+            nobody=consolidated,
+            done=consolidated,
         )
         nothing_new = sfn.Pass(
             self, "NothingNew", parameters={c.ROUND: at(c.ROUND), c.OBJECTS: 0, c.DATASET_VERSION: ""}
         )
-        round_ = list_pool.next(
+        pool = FunctionTask(self, "ListPool", function=list_pool, event={c.ROUND: at(c.ROUND)}, result=c.POOL)
+        round_ = pool.next(
             sfn.Choice(self, "AnythingNew")
             .when(sfn.Condition.number_equals(path(c.POOL, c.OBJECTS), 0), nothing_new)
-            .otherwise(label_and_merge)
+            .otherwise(self._score().next(labelers))
         )
-        return round_ if self._settings.workforce else workforce.open_page(self._operations).next(round_)
+        return provider.begin(round_)
 
-    def _import(self) -> sfn.Chain:
-        check = self._task("CheckImport", "check_import", result=c.POOL)
-        return check.next(self._consolidate(path(c.POOL, c.PROCESSING_INPUTS)))
+    def _imported(self) -> sfn.IChainable:
+        check = self._function("CheckImport", "check_import")
+        checked = FunctionTask(self, "CheckImport", function=check, event={c.ROUND: at(c.ROUND)}, result=c.POOL)
+        inputs = path(c.POOL, c.PROCESSING_INPUTS)
+        return checked.next(self._consolidate("Consolidate", inputs)).next(self._merge(inputs))
 
-    def _consolidate(self, inputs: str) -> sfn.Chain:
-        consolidate = self._processing(
-            "Consolidate",
+    def _score(self) -> sfn.CustomState:
+        settings = self._settings
+        return self._processing(
+            "Score",
+            verb="score",
+            inputs=path(c.POOL, c.PROCESSING_INPUTS),
+            options={
+                "error-budget": str(settings.error_budget),
+                "bound": settings.bound,
+                "audit-share": str(settings.audit_share),
+                "honeypot-share": str(settings.honeypot_share),
+            },
+            output=("routing", c.round_key("{}", "routing")),
+            instances=self._jobs_settings.instance_count,
+        )
+
+    def _consolidate(self, name: str, inputs: str) -> sfn.CustomState:
+        settings = self._settings
+        return self._processing(
+            name,
             verb="consolidate",
             inputs=inputs,
             options={
-                "label-attribute": c.LABEL_ATTRIBUTE,
-                "dataset-version": at(c.ROUND),
-                "posterior-target": str(self._settings.posterior_target),
+                "posterior-target": str(settings.posterior_target),
+                "error-budget": str(settings.error_budget),
+                "minimum-worker-accuracy": str(settings.minimum_worker_accuracy),
             },
-            outputs={"round": self._folder(c.round_key("{}")), "dataset": self._folder(c.dataset_key("{}"))},
+            output=("round", c.round_key("{}")),
+        )
+
+    def _merge(self, inputs: str) -> sfn.Chain:
+        merge = self._processing(
+            "Merge",
+            verb="merge",
+            inputs=inputs,
+            options={"dataset-version": at(c.ROUND), "audit-share": str(self._settings.audit_share)},
+            output=("dataset", c.dataset_key("{}")),
         )
         dataset = sfn.Pass(
             self,
@@ -125,40 +194,50 @@ class LabelingStack(Stack):
                 c.DATASET_VERSION: at(c.ROUND),
             },
         )
-        return consolidate.next(dataset)
+        return merge.next(dataset)
 
-    def _task(self, name: str, handler: str, *, result: str, **environment: str) -> FunctionTask:
+    def _function(self, name: str, handler: str, **environment: str) -> Function:
         function = Function(
             self,
             f"{name}Function",
             handler=f"labeling.{handler}",
-            environment={"DATA_BUCKET": self._bucket.bucket_name, **environment},
+            environment={"DATA_BUCKET": self._bucket.bucket_name, "TASK": self._task, **environment},
             # A round may have a million objects, read line by line: 1,769 MiB come with one whole processor.
             # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
             timeout=Duration.minutes(15),
             memory_mib=1769,
+            # Tasks and pools are written to a file first; a line may have 100,000 characters.
+            scratch_mib=2048,
             operations=self._operations,
         )
         grant_objects(function, self._bucket, read=["gold/*", "rounds/*", "datasets/*"], write=["rounds/*"])
-        return FunctionTask(self, name, function=function, event={c.ROUND: at(c.ROUND)}, result=result)
+        return function
 
     def _processing(
-        self, name: str, *, verb: str, inputs: str, options: dict[str, str], outputs: dict[str, str]
+        self,
+        name: str,
+        *,
+        verb: str,
+        inputs: str,
+        options: dict[str, str],
+        output: tuple[str, str],
+        instances: int = 1,
     ) -> sfn.CustomState:
+        """`output` is the output's name and the prefix that it is uploaded to, with the round in place of {}."""
+        output_name, prefix = output
+        # Without the prefix's last slash: SageMaker adds one to it.
+        folder = sfn.JsonPath.format(self._bucket.s3_url_for_object(prefix.removesuffix("/")), at(c.ROUND))
         return processing_job(
             self,
             name,
             verb=verb,
-            options=options,
+            options={"label-attribute": c.LABEL_ATTRIBUTE, "task": self._task, **options},
             inputs=inputs,
-            outputs=outputs,
+            outputs={output_name: folder},
             image_uri=self._jobs.image_uri,
             role=self._role,
             settings=self._jobs_settings,
-            tags=self._tags,
+            instances=instances,
+            tags=job_tags("labeling", round_=True),
             result=c.JOB,
         )
-
-    def _folder(self, prefix: str) -> str:
-        """The S3 URI of a folder with the round in place of {}, without its last slash: SageMaker adds one to it."""
-        return sfn.JsonPath.format(self._bucket.s3_url_for_object(prefix.removesuffix("/")), at(c.ROUND))

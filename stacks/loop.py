@@ -1,4 +1,4 @@
-from aws_cdk import Environment, Stack
+from aws_cdk import Duration, Environment, Stack
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -79,4 +79,11 @@ class LoopStack(Stack):
                 )
             )
         )
-        self.machine = Machine(self, "Machine", definition=definition, operations=operations)
+        self.machine = Machine(
+            self,
+            "Machine",
+            definition=definition,
+            operations=operations,
+            # Labeling waits for people; what comes after it has its own limits, well within a month.
+            timeout=labeling.timeout.plus(Duration.days(31)),
+        )

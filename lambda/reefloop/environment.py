@@ -6,13 +6,14 @@ A handler declares what it needs as a frozen dataclass; the fields' names in upp
     class Environment:
         data_bucket: str  # DATA_BUCKET
         chunk_objects: int  # CHUNK_OBJECTS
+        algorithm_arn: str = ""  # ALGORITHM_ARN, which may be missing
 
     environment = read(Environment)
 """
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_type_hints
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def read(record: type[Record]) -> Record:
         convert, kind = _KINDS[hints[field.name]]
         variable = field.name.upper()
         text = os.environ.get(variable, "")
+        if not text and field.default is not MISSING:
+            continue
         try:
             values[field.name] = convert(text)
         except ValueError:

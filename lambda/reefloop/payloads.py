@@ -107,7 +107,8 @@ class WriteTasksInput(TypedDict):
 
 
 class JobEnd(TypedDict, total=False):
-    """How one labeling job ended: what its state selects of the finished job, or the error that was caught."""
+    """How one labeling job ended: what its state selects of the finished job (of Ground Truth with LabelingJobOutput,
+    of the station with its two fields alone), or the error that was caught."""
 
     LabelingJobName: str
     LabelCounters: dict[str, int]
@@ -139,20 +140,21 @@ class PublishBatchInput(TypedDict):
 
 
 class Batch(TypedDict):
-    """rounds/<round>/station/<team>/<tasks>.json: work that waits for people at the labeling station.
+    """rounds/<round>/station/<team>/<attempt>-<n>.json: work that waits for people at the labeling station.
 
     `job` names the folder of the votes: labeling-jobs/<team>/<job>/annotations/worker-response/iteration-1/<line of
-    the tasks>/<UTC stamp>-<worker hash>.json, one answer each, as Ground Truth writes them. `votes` is how many an
-    object needs, of different people. `template` and `tasks` are keys below the round's prefix; `task` is a name of
-    ground_truth.KINDS.
+    the tasks>/<UTC stamp>-<worker hash>.json, one answer each, as Ground Truth writes them. It is made of what is
+    asked: the same work published again has the same name and keeps its votes. `tasks` and `template` are keys below
+    the round's prefix. `votes` is how many different people answer an object. Whoever finishes reads `token` anew: a
+    batch that was published again waits under another one.
     """
 
     round: str
     job: str
     team: Team
-    task: str
     tasks: str
     template: str
+    task: Literal["classification", "detection"]
     question: str
     categories: list[str]
     votes: int

@@ -20,6 +20,7 @@ def processing_job(
     image_uri: str,
     role: JobRole,
     settings: JobsSettings,
+    instances: int = 1,
     tags: Sequence[Mapping[str, str]],
     result: str,
 ) -> sfn.CustomState:
@@ -39,7 +40,7 @@ def processing_job(
         "ProcessingOutputConfig": {"Outputs": [_output(name, uri) for name, uri in outputs.items()]},
         "ProcessingResources": {
             "ClusterConfig": {
-                "InstanceCount": 1,
+                "InstanceCount": instances,
                 "InstanceType": settings.instance_type,
                 "VolumeSizeInGB": settings.volume_gib,
             }

@@ -42,10 +42,11 @@ def run_job(
     *,
     kind: JobKind,
     request: Mapping[str, Any],
-    result: str,
     selector: Mapping[str, str],
+    result: str | None = None,
 ) -> sfn.CustomState:
-    """A state that runs a job to its end (`.sync`); what `selector` picks of its description lands at `result`."""
+    """A state that runs a job to its end (`.sync`); what `selector` picks of its description lands at `result`, or
+    without one is the state's output."""
     return task(
         scope,
         construct_id,

@@ -22,20 +22,20 @@ def task(
     *,
     integration: str,
     request: Mapping[str, Any],
-    result: str,
+    result: str | None,
     selector: Mapping[str, str] | None = None,
 ) -> sfn.CustomState:
     """A state that calls a service, such as "sagemaker:createTrainingJob.sync" or "aws-sdk:greengrassv2:getComponent".
 
     Keys of `request` and `selector` that end in ".$" hold paths or intrinsic functions. What `selector` picks of the
-    answer (without it, the whole answer) lands at the key `result`.
+    answer (without it, the whole answer) lands at the key `result`, or without one replaces the state's input.
     """
     service = integration.removeprefix("aws-sdk:").split(":")[0]
     state: dict[str, Any] = {
         "Type": "Task",
         "Resource": f"arn:{Stack.of(scope).partition}:states:::{integration}",
         "Parameters": dict(request),
-        "ResultPath": path(result),
+        "ResultPath": path(result) if result else path(),
         "Retry": [
             {
                 "ErrorEquals": _BUSY[service],

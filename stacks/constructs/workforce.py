@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 from aws_cdk import Aws, CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_iam as iam
@@ -10,28 +12,29 @@ from stacks.constructs.acknowledge import acknowledge
 from stacks.constructs.function import Function, FunctionTask
 
 TEAMS = {
-    "labelers": "Everyone who labels",
-    "experts": "The experienced, who see what the labelers could not settle",
+    c.LABELERS: "Everyone who labels",
+    c.EXPERTS: "The experienced, who see what the labelers could not settle",
 }
 
 
 class Workforce(Construct):
-    """The people: one Cognito group and one workteam each for `labelers` and `experts`.
+    """The people: one Cognito group and one workteam for each of `teams`.
 
     An account has one private workforce per region. Where there is one already it is used, with its own user pool
     and client; otherwise all three are made here.
     https://docs.aws.amazon.com/sagemaker/latest/dg/sms-workforce-create-private-cognito.html
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, existing: WorkforceSettings | None) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, existing: WorkforceSettings | None, teams: Sequence[str]
+    ) -> None:
         super().__init__(scope, construct_id)
         workforce = None if existing else self._workforce()
         self._member_of = existing or WorkforceSettings.model_construct(
             name="reefloop", user_pool_id=self._pool.user_pool_id, client_id=self._client.user_pool_client_id
         )
-        self.teams = {name: self._team(name, description, workforce) for name, description in TEAMS.items()}
+        self.teams = {name: self._team(name, TEAMS[name], workforce) for name in teams}
         CfnOutput(self, "PoolId", key="UserPool", value=self._member_of.user_pool_id)
-        CfnOutput(self, "LabelersArn", key="LabelersTeam", value=self.teams["labelers"].attr_workteam_arn)
 
     def open_page(self, operations: OperationsSettings) -> FunctionTask:
         """A state that lets people sign in; not for an existing workforce, whose people can."""

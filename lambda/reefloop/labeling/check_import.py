@@ -14,6 +14,7 @@ class ImportInvalid(Exception):
 @dataclass(frozen=True)
 class Environment:
     data_bucket: str
+    task: str
 
 
 def handler(event: LabelingInput, _context: object) -> Pool:
@@ -26,17 +27,17 @@ def handler(event: LabelingInput, _context: object) -> Pool:
     """
     env = environment.read(Environment)
     round_ = rounds.checked_name(event["round"])
-    categories = rounds.category_names(env.data_bucket)
+    categories = rounds.category_names(env.data_bucket, task=env.task)
     key = contracts.round_key(round_, "import.manifest")
     source = storage.uri(env.data_bucket, key)
     objects = 0
     for record in manifest.records(storage.read_lines(env.data_bucket, key), source=source, bucket=env.data_bucket):
-        imported.label(record, categories=categories)
+        imported.CHECKS[env.task](record, categories=categories)
         objects += 1
     if not objects:
         raise ImportInvalid(f"{source} has no line: write one JSON object per labeled image")
     previous = rounds.previous_dataset(env.data_bucket, besides=round_)
     return Pool(
         objects=objects,
-        processing_inputs=inputs.consolidate(env.data_bucket, round_=round_, previous_dataset=previous),
+        processing_inputs=inputs.after_scoring(env.data_bucket, round_=round_, previous_dataset=previous),
     )

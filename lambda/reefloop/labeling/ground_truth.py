@@ -30,6 +30,9 @@ ACCOUNTS: Final[Mapping[str, str]] = MappingProxyType(
 ALGORITHM_ACCOUNT: Final = "027400017018"
 """Holds the algorithms of automated labeling, in every region."""
 
+CANNOT_TELL: Final = "(cannot tell)"
+"""What people may answer on the custom page, beside the categories: no vote for any of them."""
+
 AUTOMATED_LEAST_OBJECTS: Final = 1250
 """https://docs.aws.amazon.com/sagemaker/latest/dg/sms-automated-labeling.html"""
 
@@ -48,8 +51,8 @@ class TaskKind:
     `function` is the built-in task functions' common name ("PRE-<function>" and "ACS-<function>"), or "" where this
     project's own are used. `attribute_suffix` makes the job's label attribute out of the project's: a review must
     write to another than it reads. `algorithm` labels by itself what it is sure of, "" where there is none for this
-    kind. `reviews` says that people are shown the labels of the line; `answers` are the categories where they
-    are not those of the project. `title` and `description` are what people read in their list of jobs.
+    kind. `reviews` says that people are shown the labels of the line; `answers` are what they choose from where that
+    is not the project's categories. `title` and `description` are what people read in their list of jobs.
     """
 
     function: str
@@ -105,10 +108,15 @@ KINDS: Final[Mapping[str, TaskKind]] = MappingProxyType(
 
 
 def kinds_of(task: str, *, page: str, review: str) -> dict[str, str]:
-    """Which kind of job each team does: of `task` (classification or detection), `page` (built-in or custom) and
-    `review` (adjustment or verification)."""
+    """Which kind of job each team does.
+
+    Args:
+        task: classification or detection.
+        page: built-in or custom, for classes.
+        review: what experts do to boxes: adjustment, verification, or "" to draw them once more.
+    """
     if task == "detection":
-        return {"labelers": "boxes", "experts": f"box-{review}"}
+        return {"labelers": "boxes", "experts": f"box-{review}" if review else "boxes"}
     kind = "custom-classification" if page == "custom" else "classification"
     return {"labelers": kind, "experts": kind}
 

@@ -1,9 +1,8 @@
-"""The two files of a round's pool: what is in it, and which images a job has to fetch for it."""
+"""The files of a round's pool: what is in it, and which images a job has to fetch for it."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
 
 from reefloop import contracts, storage
 from reefloop.labeling import manifest, pool, rounds
@@ -26,8 +25,8 @@ def write_pool(bucket: str, round_: str, *, gold: list[str]) -> None:
     print(json.dumps({"round": round_, **tally}))
 
 
-def write_images(bucket: str, round_: str, *, gold: list[str]) -> int:
-    """Write images.json, the S3 ManifestFile of all images of pool and gold; the number of those in the pool."""
+def write_images(bucket: str, round_: str) -> int:
+    """Write images.json, the S3 ManifestFile of all images of the pool; the number of them."""
     objects = 0
 
     def pooled() -> Iterator[str]:
@@ -37,5 +36,11 @@ def write_images(bucket: str, round_: str, *, gold: list[str]) -> int:
             yield key
 
     with storage.writing(bucket, contracts.round_key(round_, "images.json")) as file:
-        file.writelines(pool.manifest_file(bucket, chain(gold, pooled())))
+        file.writelines(pool.manifest_file(bucket, pooled()))
     return objects
+
+
+def write_known(bucket: str, round_: str, keys: Iterable[str]) -> None:
+    """Write known-images.json, the S3 ManifestFile of the images whose label is known."""
+    with storage.writing(bucket, contracts.round_key(round_, "known-images.json")) as file:
+        file.writelines(pool.manifest_file(bucket, keys))

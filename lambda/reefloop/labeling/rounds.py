@@ -31,10 +31,10 @@ def checked_name(round_: str) -> str:
     return round_
 
 
-def category_names(bucket: str) -> list[str]:
+def category_names(bucket: str, *, task: str = "classification") -> list[str]:
     """The labels that there are; CategoriesInvalid or ObjectMissing when nobody has said so yet."""
     source = storage.uri(bucket, contracts.LABEL_CATEGORIES)
-    return categories.names(storage.read_json(bucket, contracts.LABEL_CATEGORIES), source=source)
+    return categories.names(storage.read_json(bucket, contracts.LABEL_CATEGORIES), source=source, task=task)
 
 
 def image_keys(bucket: str, key: str) -> Iterator[str]:
@@ -46,9 +46,19 @@ def image_keys(bucket: str, key: str) -> Iterator[str]:
 
 def gold_keys(bucket: str) -> list[str]:
     """Keys of the images whose label is known for sure, each once; none when there is no gold manifest."""
-    if storage.find(bucket, contracts.GOLD_MANIFEST) is None:
+    return list(dict.fromkeys(_image_keys_if_any(bucket, contracts.GOLD_MANIFEST)))
+
+
+def audit_keys(bucket: str, dataset: str) -> list[str]:
+    """Keys of the images that earlier rounds audited, each once; none without a dataset ("")."""
+    if not dataset:
         return []
-    return list(dict.fromkeys(image_keys(bucket, contracts.GOLD_MANIFEST)))
+    return list(dict.fromkeys(_image_keys_if_any(bucket, contracts.dataset_key(dataset, "audit.manifest"))))
+
+
+def _image_keys_if_any(bucket: str, key: str) -> Iterator[str]:
+    if storage.find(bucket, key):
+        yield from image_keys(bucket, key)
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,8 @@ class Taken:
 
 
 def taken(bucket: str, *, besides: str) -> Taken:
-    """What all rounds but this one have had. An import counts once it has become a dataset."""
+    """What all rounds but this one have had, but for what they left over: objects that nobody answered, or whose
+    machine labels were withdrawn. An import counts once it has become a dataset."""
     had = Taken(set(), set())
     for round_ in storage.list_folders(bucket, contracts.ROUNDS):
         pool = contracts.round_key(round_, "pool.manifest")
@@ -68,10 +79,17 @@ def taken(bucket: str, *, besides: str) -> Taken:
         if round_ == besides:
             continue
         if storage.find(bucket, pool):
-            had.contents.update(json.loads(line)[manifest.CONTENT] for line in storage.read_lines(bucket, pool))
+            left_over = set(_contents_if_any(bucket, contracts.round_key(round_, "left-over.manifest")))
+            had.contents.update(one for one in _contents_if_any(bucket, pool) if one not in left_over)
         if storage.find(bucket, imported) and storage.find(bucket, contracts.dataset_key(round_, "card.json")):
             had.keys.update(image_keys(bucket, imported))
     return had
+
+
+def _contents_if_any(bucket: str, key: str) -> Iterator[str]:
+    if storage.find(bucket, key):
+        for line in storage.read_lines(bucket, key):
+            yield json.loads(line)[manifest.CONTENT]
 
 
 def previous_dataset(bucket: str, *, besides: str) -> str:

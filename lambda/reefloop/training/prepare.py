@@ -8,6 +8,10 @@ from reefloop import contracts, environment, storage
 from reefloop.payloads import TrainingPlan
 
 
+class DatasetUnsuitable(Exception):
+    """The dataset is one that nothing trains on."""
+
+
 class DatasetMissing(Exception):
     """The dataset version does not exist, or its making never finished."""
 
@@ -29,6 +33,7 @@ def handler(event: Event, _context: object) -> TrainingPlan:
 
     Raises:
         DatasetMissing: the card, written last, is not there.
+        DatasetUnsuitable: its labels are boxes.
     """
     env = environment.read(Environment)
     version = event["dataset_version"]
@@ -37,6 +42,11 @@ def handler(event: Event, _context: object) -> TrainingPlan:
         raise DatasetMissing(
             f"dataset version {version!r} has no {storage.uri(env.data_bucket, card)}: "
             "finish a labeling round first, or name one of the versions below datasets/"
+        )
+    if (task := storage.read_json(env.data_bucket, card).get("task", "classification")) != "classification":
+        raise DatasetUnsuitable(
+            f"dataset version {version!r} is one for {task}, and training makes classifiers only: use its manifests "
+            "with a trainer of your own, or label a round with task 'classification'"
         )
     fingerprint = hashlib.sha1(event["execution"].encode(), usedforsecurity=False).hexdigest()[:8]
     return TrainingPlan(model_version=f"{version}-{fingerprint}")
