@@ -17,13 +17,28 @@ def load(path: Path, pixels: int) -> NDArray[np.uint8]:
     Raises:
         UnreadableImage: saying why.
     """
+    return resized(decode(path), pixels)
+
+
+def decode(path: Path) -> Image.Image:
+    """An image in RGB, as large as it is.
+
+    Raises:
+        UnreadableImage: saying why.
+    """
     try:
         with Image.open(path) as image:
-            resized = image.convert("RGB").resize((pixels, pixels), Image.Resampling.BILINEAR)
+            return image.convert("RGB")
+    except FileNotFoundError:
+        raise UnreadableImage("missing") from None
     # Pillow's decoders raise nearly anything on bytes that are not an image.
     except Exception as error:
         raise UnreadableImage(f"{type(error).__name__}: {error}".replace(str(path), path.name)) from None
-    return np.asarray(resized)
+
+
+def resized(image: Image.Image, pixels: int) -> NDArray[np.uint8]:
+    """An image resized to (pixels, pixels) bilinearly: HWC bytes."""
+    return np.asarray(image.resize((pixels, pixels), Image.Resampling.BILINEAR))
 
 
 def as_input(image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,100 +1,190 @@
-"""Which labels of the machine are accepted, and what people get to see."""
+"""Who labels what: the machine what it is sure of, people the rest, in the order in which it is worth their while.
 
-from collections.abc import Sequence
+Everything streams: of a million objects a few megabytes are in memory at a time.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from datetime import UTC, datetime
+from math import ceil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, TextIO
+from zlib import crc32
 
-import numpy as np
-from numpy.typing import NDArray
+from jobs import manifest
+from jobs.labeling.acceptance import Rule
+from jobs.labeling.audit import is_audited
+from jobs.labeling.spill import SortedLines
+from jobs.manifest import Entry
+from jobs.paths import atomic
 
-from jobs.labeling.intervals import CONFIDENCE, clopper_pearson_upper, evidence_needed
-
-Item = TypeVar("Item")
-
-SPARE_ERRORS: Final = 3
-"""With plenty of gold the search starts where this many errors can be absorbed: one unlucky object must not end it."""
+SCORES: Final = "scores.jsonl"
+BANDS: Final = 10
+"""People get objects in bands of equal width of the margin between the machine's two best labels, smallest first."""
+GROUPS: Final = 2**16
+"""Groups of like objects are counted in a table of this size: two that share a place only share their turns."""
 
 
 @dataclass(frozen=True)
-class Acceptance:
-    """Labels that the machine is surer of than `threshold` are accepted; none, when it is None."""
+class Terms:
+    """What a round is routed by."""
 
-    threshold: float | None
-    gold_accepted: int
-    gold_errors: int
-    upper_bound: float
-    """The error among accepted labels, with CONFIDENCE at most this."""
-    reason: str
+    rule: Rule
+    label_attribute: str
+    categories: list[str]
+    model_version: str
+    """Whose labels the scores are; "" when nothing was scored."""
+    audit_share: float
+    honeypot_share: float
+    seed: int
 
 
-def acceptance(confidences: NDArray[np.float64], correct: NDArray[np.bool_], budget: float) -> Acceptance:
-    """The confidence above which the machine's labels may be accepted, from how it did on gold.
+@dataclass
+class Routed:
+    """How many objects went where: every object to the machine or to people, and those of the audit to both."""
 
-    Fixed sequence testing (A. N. Angelopoulos et al., "Learn then Test", 2021, https://arxiv.org/abs/2110.01052,
-    section 3). The candidates are the confidences of the gold objects, from the highest down. Each one tests the
-    hypothesis "the error among labels above it exceeds the budget" with the exact Clopper-Pearson bound of the gold
-    objects above it. The first hypothesis that cannot be rejected ends the search, and since nothing after it is
-    tried, all tests together err with probability 5 % at most, however many there were: to accept too much, the one
-    test at the first true hypothesis has to err.
+    machine: int = 0
+    human: int = 0
+    audit: int = 0
+    honeypots: int = 0
 
-    - Given the k-th highest confidence, the k - 1 objects above it are a random sample of what lies above it, so their
-      errors are binomial. The k-th object itself does not count: it was chosen for where it lies.
-    - The search starts where a test can succeed, which the amount of gold alone decides. That costs nothing as long
-      as the error among accepted labels crosses the budget once as the threshold falls, as it does for any confidence
-      that orders objects at all.
-    - The threshold never falls below the least sure gold object: nothing is known there.
 
-    What the bound speaks of is a pool drawn like the gold. Frames that a device sent in because its model was unsure
-    of them are worse at equal confidence: they go to people (`is_selected`). Images from elsewhere can be worse too:
-    hence the audit of each round.
+def route(folder: Path, gold: Sequence[Mapping[str, Any]], terms: Terms) -> Routed:
+    """Write machine.manifest, human.manifest and audit.manifest beside scores.jsonl.
+
+    The machine keeps what the rule accepts, except what a device selected (`is_selected`). Of that, what belongs to
+    the audit goes to people as well. Everything else is people's, in order of its value to them:
+
+    1. The band of the machine's margin, the narrowest first: there an answer changes most (uncertainty sampling, B.
+       Settles, "Active Learning Literature Survey", 2009, section 3.1, https://burrsettles.com/pub/settles.activelearning.pdf).
+    2. Within it the first of every group of like objects before the second of any, a group being what comes from one
+       source and is between the same two labels: work that ends early has seen everything.
+    3. A hash of the object.
+
+    Gold and the audit's objects stand at random places between them, and nothing in a line tells them apart.
 
     Args:
-        confidences: of the gold objects.
-        correct: whether the machine was right about each.
+        folder: has scores.jsonl.
+        gold: lines about objects whose label is known, to be mixed in as honeypots as far as they go.
+
+    Raises:
+        JobError: a broken line of scores.jsonl, naming it.
     """
-    gold = len(confidences)
-    best = Acceptance(
-        None, 0, 0, 1.0, f"{gold} gold objects are too few: at least {evidence_needed(budget) + 1} are needed"
+    routed = Routed()
+    with TemporaryDirectory(dir=folder, prefix=".routing-") as spill, ExitStack() as files:
+        human, hidden = (SortedLines(_made(Path(spill) / name)) for name in ("human", "hidden"))
+        by_machine, checked = (_writing(files, folder / f"{name}.manifest") for name in ("machine", "audit"))
+        turns, now, chance = _Turns(terms.seed), datetime.now(UTC), 0
+        for entry in manifest.read(folder / SCORES):
+            line = manifest.without_labels(entry.values)
+            ref, content = entry.source_ref, entry.content
+            draw = turns.draw(content)
+            chance ^= draw
+            label, confidence = _opinion(entry)
+            if not terms.rule.accepts(label, confidence) or is_selected(ref):
+                human.add(turns.key(entry, label, draw), manifest.text_of(line))
+                continue
+            routed.machine += 1
+            by_machine.write(manifest.text_of(_labeled(line, label, confidence, terms, now)) + "\n")
+            if is_audited(content, terms.audit_share):
+                text = manifest.text_of(line)
+                checked.write(text + "\n")
+                hidden.add(f"{draw:016x}", text)
+        routed.human, routed.audit = human.count, hidden.count
+        # The round's content decides every draw: run again, a round gives people the same work.
+        chooser = random.Random(manifest.digest(terms.seed, chance))  # noqa: S311 (no secret)
+        wanted = honeypots_for(routed.human + routed.audit, terms.honeypot_share)
+        for known in chooser.sample(gold, min(wanted, len(gold))):
+            hidden.add(f"{chooser.getrandbits(64):016x}", manifest.text_of(manifest.without_labels(known)))
+        routed.honeypots = hidden.count - routed.audit
+        _writing(files, folder / "human.manifest").writelines(_mixed(human, hidden, chooser))
+    return routed
+
+
+class _Turns:
+    """The order of people's work, a key for every object."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = manifest.digest(seed).to_bytes(8)
+        self._counts = [0] * GROUPS
+
+    def draw(self, content: str) -> int:
+        """A number below 2**64 that is the object's for this seed."""
+        return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8, key=self._seed).digest())
+
+    def key(self, entry: Entry, label: str, draw: int) -> str:
+        """Band, turn and draw, as text that sorts as they do."""
+        band = min(int(_number(entry, "margin") * BANDS), BANDS - 1) if label else 0
+        like = f"{band}\n{label}\n{entry.values.get('runner-up')}\n{source(entry.source_ref)}"
+        group = crc32(like.encode()) % GROUPS
+        self._counts[group] += 1
+        return f"{band}{self._counts[group]:012d}{draw:016x}"
+
+
+def _opinion(entry: Entry) -> tuple[str, float]:
+    """What the machine says, and how sure it is; ("", 0.0) when it was not asked."""
+    label = entry.values.get("label", "")
+    if not isinstance(label, str):
+        raise entry.error(f"needs a text in 'label', got {label!r}")
+    return label, _number(entry, "confidence") if label else 0.0
+
+
+def _number(entry: Entry, name: str) -> float:
+    value = entry.values.get(name)
+    if not isinstance(value, float | int) or not 0 <= value <= 1:
+        raise entry.error(f"needs a number from 0 to 1 in {name!r}, got {value!r}")
+    return value
+
+
+def _labeled(line: Mapping[str, Any], label: str, confidence: float, terms: Terms, now: datetime) -> dict[str, Any]:
+    return manifest.labeled(
+        line,
+        terms.label_attribute,
+        terms.categories,
+        label,
+        by_human=False,
+        confidence=confidence,
+        job_name=f"model/{terms.model_version}",
+        now=now,
     )
-    surest_first = np.argsort(-confidences, kind="stable")
-    descending, errors_before = confidences[surest_first], np.cumsum(~correct[surest_first])
-    # Of equal confidences the first has all that is above them before it.
-    for above in range(_first_test(gold, budget), gold):
-        if descending[above] == descending[above - 1]:
-            continue
-        errors = int(errors_before[above - 1])
-        bound = clopper_pearson_upper(errors, above)
-        found = f"{errors} errors among the {above} surest of {gold} gold objects, so with {CONFIDENCE:.0%} confidence"
-        if bound > budget:
-            if best.threshold is None:
-                best = Acceptance(None, above, errors, bound, f"{found} no better than {bound:.4f}: not good enough")
-            break
-        best = Acceptance(float(descending[above]), above, errors, bound, f"{found} at most {bound:.4f}")
-    return best
 
 
-def _first_test(gold: int, budget: float) -> int:
-    """How many gold objects the first test looks at: at most half of them, if that is evidence enough."""
-    needs = [evidence_needed(budget, errors) for errors in range(SPARE_ERRORS + 1)]
-    return max((needed for needed in needs if needed <= gold / 2), default=needs[0])
+def source(source_ref: str) -> str:
+    """Where an image comes from: X of s3://bucket/images/X/..., edge/X of s3://bucket/images/edge/X/..."""
+    folders = source_ref.split("/", 6)[4:-1]
+    return "/".join(folders if folders[:1] == ["edge"] else folders[:1])
 
 
-def is_selected(key: str) -> bool:
-    """Whether a device chose this image because its model was unsure of it: no bound from gold speaks of such."""
-    return key.startswith("images/edge/")
+def is_selected(source_ref: str) -> bool:
+    """Whether a device chose this image because its model was unsure of it: no bound speaks of such."""
+    return source_ref.split("/", 5)[3:5] == ["images", "edge"]
 
 
 def honeypots_for(objects: int, share: float) -> int:
     """How many gold objects make `share` of the people's work when mixed into this many others."""
     # Rounded first: 33 * 0.4 / 0.6 is a little more than 22.
-    return int(np.ceil(round(objects * share / (1 - share), 9)))
+    return ceil(round(objects * share / (1 - share), 9))
 
 
-def sample(items: Sequence[Item], count: int, rng: np.random.Generator) -> list[Item]:
-    """`count` of the items (all, if there are fewer), each equally likely, in their order."""
-    chosen = rng.choice(len(items), size=min(count, len(items)), replace=False)
-    return [items[index] for index in sorted(chosen.tolist())]
+def _mixed(ones: SortedLines, others: SortedLines, chooser: random.Random) -> Iterator[str]:
+    """Both, each in its own order, every way of putting them between each other equally likely."""
+    iterators, left = (iter(ones), iter(others)), [ones.count, others.count]
+    while total := sum(left):
+        which = chooser.random() * total >= left[0]
+        left[which] -= 1
+        yield next(iterators[which])
 
 
-def shuffled(items: Sequence[Item], rng: np.random.Generator) -> list[Item]:
-    return [items[index] for index in rng.permutation(len(items)).tolist()]
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _writing(files: ExitStack, path: Path) -> TextIO:
+    """A file that takes its place when the stack ends well."""
+    temporary = files.enter_context(atomic(path))
+    return files.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))

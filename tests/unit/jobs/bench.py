@@ -19,7 +19,7 @@ ATTRIBUTE = "species"
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
 def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
@@ -87,18 +87,42 @@ def response(worker: str, label: str, seconds: float = 3.5) -> dict[str, Any]:
     }
 
 
-def score(bucket: Bucket, root: Path, round_: str, *, model: Path | None = None, **options: object) -> int:
-    """Run the scoring job of a round whose pool.manifest exists."""
+def score(
+    bucket: Bucket,
+    root: Path,
+    round_: str,
+    *,
+    model: Path | None = None,
+    previous: str | None = None,
+    host: int = 0,
+    images: Iterable[Path] = (),
+    **options: object,
+) -> int:
+    """Run the scoring job of a round whose pool.manifest exists.
+
+    Args:
+        host: which instance of several this is; 0 for the only one.
+        images: the objects that this instance got, of the only one all.
+    """
+    shard = {f"images/{path.relative_to(bucket.folder)}": path for path in images}
     inputs = {
         "pool/pool.manifest": bucket.round(round_) / "pool.manifest",
         "gold": bucket.folder / "gold",
-        "images/images": bucket.folder / "images",
-        "images/gold": bucket.folder / "gold",
+        **(shard if host else {"images/images": bucket.folder / "images"}),
+        "known/gold": bucket.folder / "gold",
+        "known/images": bucket.folder / "images",
     }
     if model:
         inputs["model/model.tar.gz"] = model
-    chosen = {"label_attribute": ATTRIBUTE, "error_budget": 0.05, "audit_share": 0.1, "honeypot_share": 0.1, **options}
-    return _process(root, "score", inputs, {"round": bucket.round(round_)}, chosen)
+    if previous:
+        inputs["previous"] = bucket.dataset(previous)
+    chosen: dict[str, object] = {"label_attribute": ATTRIBUTE, "task": "classification", "bound": "pooled"}
+    chosen |= {"error_budget": 0.05, "audit_share": 0.1, "honeypot_share": 0.1, **options}
+    config = {"current_host": f"algo-{host}", "hosts": ["algo-1", "algo-2", "algo-3"]}
+    if host:
+        (root / "config").mkdir(parents=True)
+        (root / "config" / "resourceconfig.json").write_text(json.dumps(config))
+    return _process(root, "score", inputs, {"routing": bucket.round(round_) / "routing"}, chosen)
 
 
 def consolidate(bucket: Bucket, root: Path, round_: str, *, previous: str | None = None, **options: object) -> int:
