@@ -5,10 +5,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent
 
+LABELS_ONLY = (
+    "task is 'detection': boxes are labeled, consolidated and merged into datasets; nothing trains on them here, so "
+    "there are no stacks for training, compilation, deployment and the loop"
+)
+
 # The state machines and the functions that they run share their names: reefloop.contracts.
 sys.path.insert(0, str(ROOT / "lambda"))
 
-from aws_cdk import App, Environment, Tags, Validations
+from aws_cdk import Annotations, App, Environment, Tags, Validations
 from cdk_nag import AwsSolutionsChecks
 
 from settings import Settings, SettingsError
@@ -40,6 +45,26 @@ def build(app: App, settings: Settings) -> None:
         storage=storage,
         jobs=jobs,
     )
+    if settings.task == "classification":
+        _models(app, settings, env=env, storage=storage, jobs=jobs, labeling=labeling)
+    else:
+        Annotations.of(labeling).add_info_v2("reefloop:labels-only", LABELS_ONLY)
+    Tags.of(app).add("project", "reefloop")
+    Tags.of(app).add("stage", settings.stage)
+    Validations.of(app).add_plugins(ExplainedWildcards(app), AwsSolutionsChecks(app))
+
+
+def _models(
+    app: App,
+    settings: Settings,
+    *,
+    env: Environment,
+    storage: StorageStack,
+    jobs: JobsStack,
+    labeling: LabelingStack,
+) -> None:
+    """What is made of the labels: a model, its compiled forms, and their way to the devices."""
+    operations = settings.operations
     training = TrainingStack(
         app,
         "reefloop-training",
@@ -65,9 +90,6 @@ def build(app: App, settings: Settings) -> None:
         compilation=compilation,
         deployment=deployment,
     )
-    Tags.of(app).add("project", "reefloop")
-    Tags.of(app).add("stage", settings.stage)
-    Validations.of(app).add_plugins(ExplainedWildcards(app), AwsSolutionsChecks(app))
 
 
 def main() -> None:

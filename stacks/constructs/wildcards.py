@@ -20,6 +20,11 @@ _ALLOWED: Final = (
     # Objects: what is written there is named while the loop runs; the prefix says whose it is.
     (r".+", rf"{_DATA}/(gold|rounds|datasets|models|devices)/\*", "a stage's own prefix of the data bucket"),
     (r"reefloop-labeling/.+", rf"{_DATA}/images/\*", "labeling reads whatever was uploaded"),
+    (
+        r"reefloop-labeling/StationLabeler/.+",
+        rf"{_DATA}/(images|gold|rounds/\*/(tasks|station|labeling-jobs/\*/station-\*/annotations/worker-response))/\*",
+        "whoever labels sees the images and batches of any round, and writes answers of batches, all named later",
+    ),
     (r"reefloop-training/JobRole/.+", rf"{_DATA}/images/\*", "the images of a dataset may be any that were uploaded"),
     (r"reefloop-(compilation|deployment)/.+", rf"{_ARTIFACTS}/models/\*", "packages are named by model and target"),
     (
@@ -98,7 +103,7 @@ class ExplainedWildcards:
     def validate(self, context: IPolicyValidationContext) -> PolicyValidationPluginReport:
         for template in context.template_paths:
             for resource in json.loads(Path(template).read_text())["Resources"].values():
-                if resource["Type"] == "AWS::IAM::Policy":
+                if resource["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
                     self._accept(resource["Metadata"]["aws:cdk:path"], resource["Properties"]["PolicyDocument"])
         return PolicyValidationPluginReport(success=True, violations=[])
 
