@@ -28,6 +28,7 @@ from moto.stepfunctions.parser.backend.execution import Execution as StockExecut
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
+from offline.step_functions import callbacks
 from offline.step_functions.integrations import refused_parameters
 
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
@@ -148,6 +149,8 @@ class Execution(StockExecution):
     stop_date: datetime | None
     redrive_count = 0
     resumed: Resumed | None = None
+    closed_tokens: frozenset[str] = frozenset()
+    """Tokens of the runs before the last redrive."""
 
     def _get_start_execution_worker(self) -> Any:
         return Worker(
@@ -179,6 +182,7 @@ class Execution(StockExecution):
         if self.exec_status not in REDRIVABLE:
             raise ExecutionNotRedrivable(f"Execution is {self.status} and cannot be redriven")
         self.resumed = Resumed.after(self.exec_worker.env, self.input_data)
+        self.closed_tokens |= callbacks.tokens(self.exec_worker.env)
         self.redrive_count += 1
         self.stop_date = self.error = self.cause = self.output = None
         self.exec_status = ExecutionStatus.RUNNING
@@ -229,5 +233,14 @@ class StateMachines(StepFunctionsParserBackend):
             raise InvalidName(f"Invalid Name: '{name}'")
         return super().start_execution(state_machine_arn, name, *arguments, **named)
 
-    def send_task_failure(self, task_token: str, error: str | None = None, cause: str | None = None) -> Any:
-        return super().send_task_failure(task_token, error=error or "", cause=cause)
+    def send_task_success(self, task_token: str, outcome: str) -> None:
+        callbacks.succeed(self._executions(), task_token, outcome)
+
+    def send_task_failure(self, task_token: str, error: str | None = None, cause: str | None = None) -> None:
+        callbacks.fail(self._executions(), task_token, error, cause)
+
+    def send_task_heartbeat(self, task_token: str) -> None:
+        callbacks.heartbeat(self._executions(), task_token)
+
+    def _executions(self) -> list[Any]:
+        return [execution for machine in self.state_machines for execution in machine.executions]

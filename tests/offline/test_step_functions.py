@@ -335,24 +335,6 @@ def test_a_build_task_returns_the_build_and_takes_overrides(bench: Bench, image:
     assert "other" in found["imageTags"]
 
 
-def test_a_failed_callback_keeps_its_cause(bench: Bench) -> None:
-    queue = bench.sqs.create_queue(QueueName=any_name("queue"))["QueueUrl"]
-    ask = {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
-        "Parameters": {"QueueUrl": queue, "MessageBody": {"token.$": "$$.Task.Token"}},
-        "End": True,
-    }
-    execution = bench.start(bench.machine(Ask=ask))
-    [message] = until(lambda: bench.sqs.receive_message(QueueUrl=queue).get("Messages", []), bool)
-
-    token = json.loads(message["Body"])["token"]
-    bench.stepfunctions.send_task_failure(taskToken=token, error="Refused", cause="the person said no")
-
-    ended = bench.ended(execution)
-    assert (ended["error"], ended["cause"]) == ("Refused", "the person said no")
-
-
 def test_a_field_that_the_optimized_integration_does_not_take_is_refused_at_creation(bench: Bench, image: str) -> None:
     train = processing(bench, image)
     train["Resource"] = "arn:aws:states:::sagemaker:createTrainingJob.sync"
