@@ -28,6 +28,7 @@ VERBS: Final = {
     "train": Verb("jobs.training.train", "output/failure"),
     "score": Verb("jobs.labeling.score", "output/message"),
     "consolidate": Verb("jobs.labeling.consolidate", "output/message"),
+    "merge": Verb("jobs.labeling.merge", "output/message"),
 }
 
 

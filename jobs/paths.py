@@ -6,12 +6,12 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-contai
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from jobs.errors import JobError
 
@@ -59,6 +59,13 @@ class Root:
         path = self.path / "processing" / "input" / name
         return path if path.is_dir() and any(path.iterdir()) else None
 
+    def scratch(self, name: str) -> Path:
+        """An empty folder on the job's own volume. What an interrupted run left there is removed."""
+        path = self.path / "scratch" / name
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        return path
+
     def processing_output(self, name: str) -> Path:
         path = self.path / "processing" / "output" / name
         path.mkdir(parents=True, exist_ok=True)
@@ -71,11 +78,11 @@ def object_key(source_ref: str) -> str:
     Raises:
         JobError: not an S3 URI, or a key that would lead out of the folder.
     """
-    parts = urlsplit(source_ref.replace("?", "%3F").replace("#", "%23"))
-    key = source_ref[len(f"s3://{parts.netloc}/") :]
-    if parts.scheme != "s3" or not parts.netloc or not key:
+    scheme, _, path = source_ref.partition("://")
+    bucket, _, key = path.partition("/")
+    if scheme != "s3" or not bucket or not key:
         raise JobError(f"source-ref {source_ref!r} is not of the form s3://bucket/key")
-    if ".." in PurePosixPath(key).parts or key.startswith("/"):
+    if key.startswith("/") or (".." in key and ".." in key.split("/")):
         raise JobError(f"source-ref {source_ref!r} has a key that leaves its folder: rename the object")
     return key
 
@@ -102,12 +109,20 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def write_image_list(path: Path, prefix: str, keys: Iterable[str]) -> None:
-    """The S3 ManifestFile of some objects of one bucket.
+@contextmanager
+def image_list(path: Path, prefix: str) -> Iterator[Callable[[str], None]]:
+    """The S3 ManifestFile of some objects of one bucket, written as their keys are handed over.
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
     """
-    write_json(path, [{"prefix": prefix}, *keys])
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write("[\n" + json.dumps({"prefix": prefix}, ensure_ascii=False))
+
+        def add(key: str) -> None:
+            file.write(",\n" + json.dumps(key, ensure_ascii=False))
+
+        yield add
+        file.write("\n]\n")
 
 
 def read_json(path: Path) -> Any:

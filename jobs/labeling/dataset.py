@@ -1,99 +1,180 @@
-"""Dataset versions: what was known before plus what a round added, in splits that never change."""
+"""Dataset versions on disk: their lines go into the working index of a merge, and the next version comes out of it."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+import json
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Final
 
 from jobs import manifest
 from jobs.errors import JobError
-from jobs.labeling.audit import is_audited
-from jobs.manifest import Entry, digest
-from jobs.paths import bucket_prefix, object_key, write_image_list
+from jobs.labeling.fingerprint import BITS, is_fingerprint
+from jobs.labeling.index import HUMAN, MACHINE, NONE, Line
+from jobs.labeling.labels import class_counts
+from jobs.labeling.splits import AUDIT, KEPT_OUT, SPLITS, drawn
+from jobs.manifest import Entry
+from jobs.paths import atomic, bucket_prefix, image_list, object_key
 
-SPLITS: Final = {"train": 0.7, "validation": 0.15, "test": 0.15}
-"""The shares of what is not audited."""
-
-
-def split_of(content: str, *, audit_share: float = 0.0) -> str:
-    """The split that an object would have by itself, decided by its content alone: one of SPLITS, or "audit".
-
-    The audit draws first and with a hash of its own, so another `audit_share` moves objects into the audit or out of
-    it and none between the others.
-    """
-    if is_audited(content, audit_share):
-        return "audit"
-    position = digest("split", content) / 2**64
-    for name, share in SPLITS.items():
-        if position < share:
-            return name
-        position -= share
-    return name
+ROUND: Final = "round"
+"""The key of a dataset's line that names the round it comes from."""
 
 
-def read_version(folder: Path) -> list[Entry]:
-    """Every object of a dataset version."""
-    return [entry for name in SPLITS for entry in manifest.read(folder / f"{name}.manifest")]
+@dataclass
+class Reader:
+    """Checks lines of manifests and turns them into rows of the index."""
 
+    attribute: str
+    task: str
+    categories: list[str]
+    version: str
+    prefix: str | None = None
+    """`s3://bucket/` of the lines so far."""
 
-def merge(
-    previous: Iterable[Entry], added: Iterable[Entry], attribute: str, *, excluded: set[str]
-) -> tuple[dict[str, Entry], Counter[str]]:
-    """Objects by content, each once: a human's label before a machine's, then the newer before the older.
+    def version_lines(self, folder: Path) -> Iterator[Line]:
+        """Every object of a dataset version, in the split that it has there."""
+        for number, name in enumerate(SPLITS):
+            if (path := folder / f"{name}.manifest").exists() or number != AUDIT:
+                for entry in manifest.read(path):
+                    yield self._line(entry, split=number)
 
-    Args:
-        excluded: source-refs and contents of gold, which never becomes training data.
+    def labels(self, path: Path) -> Iterator[Line]:
+        """What a round labeled."""
+        for entry in manifest.read(path):
+            yield self._line(entry, origin=self.version)
 
-    Returns:
-        The merged objects, and how many of `added` were new, replaced an older label, gave way to one, or were gold.
-    """
-    merged = {entry.content: entry for entry in previous if not {entry.content, entry.source_ref} & excluded}
-    fates: Counter[str] = Counter()
-    for entry in added:
-        before = merged.get(entry.content)
-        if {entry.content, entry.source_ref} & excluded:
-            fates["gold"] += 1
-        elif before and before.by_human(attribute) and not entry.by_human(attribute):
-            fates["gave_way"] += 1
-        else:
-            fates["replaced" if before else "new"] += 1
-            merged[entry.content] = entry
-    return merged, fates
+    def audited(self, path: Path) -> Iterator[Line]:
+        """What a round set aside to check the machine on, as objects that nobody has labeled."""
+        for entry in manifest.read(path):
+            stripped = Entry(entry.path, entry.number, manifest.without_labels(entry.values))
+            yield self._line(stripped, origin=self.version)
 
-
-def write_version(folder: Path, objects: Iterable[Entry], attribute: str, labels: list[str]) -> dict[str, Any]:
-    """Write the split manifests and the image list of a version; the counts for its card.
-
-    Raises:
-        JobError: no object at all, or objects of several buckets, which one image list cannot name.
-    """
-    ordered = sorted(objects, key=lambda entry: entry.content)
-    if not ordered:
-        raise JobError(
-            "the dataset would be empty: no object of this round got a label and there is no earlier version"
+    def _line(self, entry: Entry, *, split: int | None = None, origin: str | None = None) -> Line:
+        values = entry.values
+        labeler, created, classes = NONE, "", {}
+        unlabeled = self.attribute not in values and self.attribute + manifest.METADATA not in values
+        if not unlabeled or (origin is None and split != AUDIT):
+            metadata = entry.metadata(self.attribute)
+            classes = class_counts(entry, self.attribute, task=self.task, categories=self.categories)
+            labeler = HUMAN if entry.by_human(self.attribute) else MACHINE
+            created = str(metadata.get("creation-date", ""))
+        if origin is not None:
+            values = {**values, ROUND: origin}
+        bare = manifest.CONTENT not in values
+        try:
+            self._check_bucket(entry)
+            text = manifest.text_of(values)
+        except (ValueError, RecursionError) as error:
+            raise entry.error(f"cannot be written again: {error}") from None
+        return Line(
+            object=None if bare else entry.content,
+            bare=bare,
+            source_ref=entry.source_ref,
+            added=origin is not None,
+            labeler=labeler,
+            created=created,
+            split=split,
+            fingerprint=self._fingerprint(entry),
+            origin=str(values.get(ROUND, "")),
+            classes=json.dumps(classes),
+            text=text,
         )
-    prefixes = {bucket_prefix(entry.source_ref) for entry in ordered}
-    if len(prefixes) > 1:
-        raise JobError(f"the images of a dataset must be in one bucket; these are in {', '.join(sorted(prefixes))}")
-    by_split: dict[str, list[Entry]] = {name: [] for name in SPLITS}
-    counts: dict[str, Counter[str]] = {label: Counter() for label in labels}
-    sources: Counter[str] = Counter(human=0, machine=0)
-    for entry in ordered:
-        split, label = split_of(entry.content), entry.class_name(attribute)
-        source = "human" if entry.by_human(attribute) else "machine"
-        by_split[split].append(entry)
-        counts.setdefault(label, Counter()).update([split, source])
-        sources[source] += 1
-    for name, entries in by_split.items():
-        manifest.write(folder / f"{name}.manifest", (entry.values for entry in entries))
-    write_image_list(folder / "images.json", prefixes.pop(), [object_key(entry.source_ref) for entry in ordered])
-    return {
-        "objects": len(ordered),
-        "splits": {name: len(entries) for name, entries in by_split.items()},
-        "sources": dict(sources),
-        "classes": {label: _by_name(count) for label, count in counts.items()},
-    }
+
+    def _check_bucket(self, entry: Entry) -> None:
+        try:
+            prefix = bucket_prefix(entry.source_ref)
+        except JobError as error:
+            raise entry.error(f"cannot be read: {error}") from None
+        self.prefix = self.prefix or prefix
+        if prefix != self.prefix:
+            raise entry.error(
+                f"is about an image in {prefix}; those before are in {self.prefix}, and one list names all"
+            )
+
+    @staticmethod
+    def _fingerprint(entry: Entry) -> int | None:
+        text = entry.values.get(manifest.FINGERPRINT)
+        if text is None:
+            return None
+        if not is_fingerprint(text):
+            raise entry.error(f"must have 16 hex digits in {manifest.FINGERPRINT!r}, got {text!r}")
+        number = int(text, 16)
+        return number - (number >> (BITS - 1) << BITS)
 
 
-def _by_name(count: Mapping[str, int]) -> dict[str, int]:
-    return {name: count.get(name, 0) for name in (*SPLITS, "human", "machine")}
+@dataclass
+class Tally:
+    """What is in a version, counted while it is written."""
+
+    splits: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)
+    """human, machine; audit: labeled by people and not trained on; unsettled: likewise, but people did not agree."""
+    classes: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """By class: its objects, or boxes, by split and by source."""
+    rounds: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """By round: the objects whose label it gave, by source."""
+    kept_out: int = 0
+    """Objects of the round that stay out, as near-duplicates of audit objects."""
+
+    @property
+    def objects(self) -> int:
+        return sum(self.splits.values())
+
+    def add(self, split: str, labeler: int, origin: str, classes: dict[str, int]) -> None:
+        audit = split == SPLITS[AUDIT]
+        source = "unsettled" if labeler == NONE else "audit" if audit else "human" if labeler == HUMAN else "machine"
+        self.splits[split] += 1
+        self.sources[source] += 1
+        self.rounds[origin][source] += 1
+        for name, count in classes.items():
+            self.classes[name][split] += count
+            if not audit:
+                self.classes[name][source] += count
+
+
+def write_version(folder: Path, index: sqlite3.Connection, prefix: str) -> Tally:
+    """Write the split manifests, and images.json: the images that training reads, so without those of the audit."""
+    tally = Tally()
+    with ExitStack() as files:
+        manifests: list[IO[str]] = []
+        for name in SPLITS:
+            temporary = files.enter_context(atomic(folder / f"{name}.manifest"))
+            manifests.append(files.enter_context(temporary.open("w", encoding="utf-8")))
+        listed = files.enter_context(image_list(folder / "images.json", prefix))
+        for name, split, line, fingerprint in _kept(index):
+            number = drawn(name) if split is None else split
+            if number == KEPT_OUT:
+                tally.kept_out += 1
+                continue
+            manifests[number].write(_complete(line, name, fingerprint) + "\n")
+            if number != AUDIT:
+                listed(object_key(line.source_ref))
+            tally.add(SPLITS[number], line.labeler, line.origin, _parsed(line.classes))
+    return tally
+
+
+def _kept(index: sqlite3.Connection) -> Iterator[tuple[str, int | None, Line, int | None]]:
+    """Every object in the order of contents: its name, its split where one is decided, its line and fingerprint."""
+    rows = index.execute(
+        f"SELECT o.object, coalesce(o.split, d.split), o.fingerprint, {', '.join(f'l.{name}' for name in Line._fields)}"  # noqa: S608
+        " FROM objects o CROSS JOIN lines l ON l.id = o.line LEFT JOIN decided d ON d.fingerprint = o.fingerprint"
+        " ORDER BY o.object"
+    )
+    for name, split, fingerprint, *line in rows:
+        yield name, split, Line(*line), fingerprint
+
+
+def _complete(line: Line, name: str, fingerprint: int | None) -> str:
+    """The line's text, with what only other lines about the object said."""
+    missing: dict[str, str] = {}
+    if line.bare and name != line.source_ref:
+        missing[manifest.CONTENT] = name
+    if line.fingerprint is None and fingerprint is not None:
+        missing[manifest.FINGERPRINT] = f"{fingerprint % 2**BITS:016x}"
+    return manifest.text_of({**json.loads(line.text), **missing}) if missing else line.text
+
+
+_parsed: Final = lru_cache(maxsize=4096)(json.loads)
