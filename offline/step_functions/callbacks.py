@@ -39,10 +39,6 @@ def succeed(executions: Iterable[Any], token: str, output: str) -> None:
         json.loads(output)
     except ValueError as error:
         raise InvalidOutput(f"Invalid Output: 'Could not parse the output: {error}'") from None
-    if len(output.encode()) > MAX_OUTPUT_BYTES:
-        raise InvalidOutput(
-            f"Invalid Output: 'The output has {len(output.encode())} bytes, {MAX_OUTPUT_BYTES} at most'"
-        )
     endpoint.notify(CallbackOutcomeSuccess(callback_id=token, output=output))
 
 
