@@ -35,12 +35,12 @@ def card(
                      unsettled (likewise, and people did not agree)
     classes          {class: {split or source: objects}}; for detection boxes instead of objects, for all pictures
     rounds           one entry per round, in order: {"round", source: objects whose present label it gave,
-                     "checked", "disagreements"}: of its machine's labels, how many the audit checked and how many
-                     people contradicted; both 0 when the round took back its machine's labels
+                     "checked": {"objects", "disagreements", "unsettled"}}: how many of its machine's labels the
+                     audit checked, how many people contradicted, about how many they came to no label
     label_error      {"human", "machine"}: the estimated share of wrong labels, {"error", "low", "high", "objects",
-                     "errors", "from"}, with its 95 % interval. machine: from the audits of all rounds; what is unsettled
-                         is in neither count, but the upper end takes all of it for errors. human: from
-                     what people answered about gold, as in human_level; null as long as nobody has
+                     "errors", "from"}, with its 95 % interval. machine: from the audits of all rounds; for the
+                     upper end all that is unsettled counts as errors. human: from what people answered about
+                     gold, as in human_level; null as long as nobody has
     near_duplicates  {"groups", "objects", "bridges"} over all rounds: groups of near-duplicates that were kept in
                      one split, the objects that joined them, and how many groups have near-duplicates in several
                      splits all the same (splits.py says when)
