@@ -99,7 +99,7 @@ class LabelingStack(Stack):
             "EXPERTS_TASK": self._kinds[c.EXPERTS],
             **provider.environment,
         }
-        write = self._function("WriteTasks", "write_tasks", HONEYPOT_SHARE=str(settings.honeypot_share), **about_tasks)
+        write = self._function("WriteTasks", "write_tasks", **about_tasks)
         collect = self._function(
             "CollectLabels",
             "collect_labels",
@@ -159,7 +159,7 @@ class LabelingStack(Stack):
                 "audit-share": str(settings.audit_share),
                 "honeypot-share": str(settings.honeypot_share),
             },
-            output=("routing", c.round_key("{}", "routing")),
+            output=("routing", c.round_key("{}", c.ROUTING_FOLDER)),
             instances=self._jobs_settings.instance_count,
         )
 

@@ -44,6 +44,7 @@ def device_key(thing: str, name: str = "") -> str:
 
 
 # Below a round's prefix: what was asked of people, and what came of it.
+ROUTING_FOLDER: Final = "routing/"
 TASKS_FOLDER: Final = "tasks/"
 STATION_FOLDER: Final = "station/"
 LABELING_JOBS_FOLDER: Final = "labeling-jobs/"

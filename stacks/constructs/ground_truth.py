@@ -67,6 +67,7 @@ class LabelingJob(sfn.StateMachineFragment):
         tags: Sequence[Mapping[str, str]],
     ) -> None:
         super().__init__(scope, construct_id)
+        self._scope = scope
         kind = KINDS[kind_name]
         request: dict[str, Any] = {
             # State and chunk repeat when unanswered objects are offered again: the attempt tells the jobs apart.
@@ -105,7 +106,7 @@ class LabelingJob(sfn.StateMachineFragment):
 
     def _job(self, construct_id: str, request: Mapping[str, Any], told: sfn.Pass) -> sfn.CustomState:
         job = run_job(
-            self.node.scope or self,
+            self._scope,
             f"{construct_id}Job",
             kind=LABELING,
             request=request,

@@ -64,9 +64,9 @@ class GroundTruth:
             c.EXPERTS: Team(private[c.EXPERTS], settings.experts_per_object),
         }
         self._own_page = self._functions() if not KINDS[kinds[c.LABELERS]].function else None
-        self.statements = job_statements(scope, LABELING, role)
+        self.statements: Sequence[iam.PolicyStatement] = job_statements(scope, LABELING, role)
         algorithm = algorithm_arn(region, KINDS[kinds[c.LABELERS]])
-        self.environment = {"ALGORITHM_ARN": algorithm} if settings.automated else {}
+        self.environment: Mapping[str, str] = {"ALGORITHM_ARN": algorithm} if settings.automated else {}
         if settings.automated:
             # The labeling job trains and runs its own model under the role that it has:
             # https://docs.aws.amazon.com/sagemaker/latest/dg/sms-security-permission.html
