@@ -23,6 +23,12 @@ class TeamStates:
 LABELERS: Final = TeamStates(c.LABELERS, "WriteTasks", "Label", "CollectLabels")
 EXPERTS: Final = TeamStates(c.EXPERTS, "WriteExpertTasks", "LabelExperts", "CollectExpertLabels")
 
+
+def task_names(kinds: Mapping[str, str]) -> dict[str, str]:
+    """What the functions are told of the teams' kinds of jobs."""
+    return {"LABELERS_TASK": kinds[c.LABELERS], "EXPERTS_TASK": kinds[c.EXPERTS]}
+
+
 # What every item of the Map knows, whoever does its work.
 ITEM: Final[Mapping[str, Any]] = {
     c.ROUND: at(c.ROUND),

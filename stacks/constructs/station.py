@@ -1,6 +1,6 @@
 """The labeling station: a batch is published, people answer on their own laptops, a task token says that they have."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_iam as iam
@@ -10,7 +10,10 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from reefloop import contracts as c
+from settings import LabelingSettings, OperationsSettings
 from stacks.constructs.function import Function
+from stacks.constructs.labeling_team import TeamStates, task_names
+from stacks.constructs.objects import grant_objects
 from stacks.constructs.paths import path
 
 
@@ -52,6 +55,52 @@ def _event(team_name: str) -> Mapping[str, object]:
         c.TEMPLATE_URI: sfn.JsonPath.string_at(path(c.TEMPLATE_URI)),
         c.TOKEN: sfn.JsonPath.task_token,
     }
+
+
+class StationPeople:
+    """This project's own labeling station, for accounts that Ground Truth does not take."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        kinds: Mapping[str, str],
+        task: str,
+        bucket: s3.IBucket,
+        settings: LabelingSettings,
+        operations: OperationsSettings,
+    ) -> None:
+        self._scope = scope
+        self.statements: Sequence[iam.PolicyStatement] = ()
+        self.environment: Mapping[str, str] = task_names(kinds)
+        self.job_seconds = settings.availability_seconds
+        self._publish = Function(
+            scope,
+            "PublishBatchFunction",
+            handler="labeling.publish_batch",
+            environment={
+                "DATA_BUCKET": bucket.bucket_name,
+                "TASK": task,
+                **task_names(kinds),
+                "WORKERS_PER_OBJECT": str(settings.workers_per_object),
+                "EXPERTS_PER_OBJECT": str(settings.experts_per_object),
+                "AVAILABILITY_SECONDS": str(settings.availability_seconds),
+            },
+            operations=operations,
+        )
+        grant_objects(self._publish, bucket, read=["gold/*"], write=["rounds/*"])
+
+    def job(self, states: TeamStates) -> sfn.IChainable:
+        return StationBatch(
+            self._scope,
+            f"{states.label}Chunk",
+            publish=self._publish,
+            team_name=states.name,
+            availability_seconds=self.job_seconds,
+        )
+
+    def begin(self, rest: sfn.IChainable) -> sfn.IChainable:
+        return rest
 
 
 class StationLabeler(iam.ManagedPolicy):
