@@ -1,0 +1,227 @@
+"""People get what is worth their while first, and cannot tell what is already known from what is not."""
+
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs import manifest
+from jobs.errors import JobError
+from jobs.labeling import routing
+from jobs.labeling.acceptance import NOTHING, Rule
+from jobs.labeling.audit import is_audited
+from jobs.labeling.routing import Routed, Terms, honeypots_for, is_selected, route, source
+from jobs.labeling.spill import RUNS, SortedLines
+from tests.unit.jobs.bench import write_lines
+
+CATEGORIES = ["crab", "squid", "eel"]
+SURE = Rule(dict.fromkeys(CATEGORIES, 0.8), {})
+
+
+def terms(rule: Rule = SURE, *, audit_share: float = 0.0, honeypot_share: float = 0.0) -> Terms:
+    return Terms(rule, "species", CATEGORIES, "m-1", audit_share, honeypot_share, seed=1)
+
+
+def opinion(
+    number: int, confidence: float, *, label: str = "crab", second: str = "squid", source: str = "upload"
+) -> dict[str, Any]:
+    """What the machine says of an image whose two best labels share all of the probability."""
+    return {
+        "source-ref": f"s3://b/images/{source}/{number}.png",
+        "content": f"content {number}",
+        "fingerprint": f"{number:016x}",
+        "label": label,
+        "confidence": confidence,
+        "runner-up": second,
+        "margin": 2 * confidence - 1,
+    }
+
+
+def known(count: int) -> list[dict[str, str]]:
+    return [
+        {"source-ref": f"s3://b/gold/{number}.png", "content": f"gold {number}", "fingerprint": f"{number:016x}"}
+        for number in range(count)
+    ]
+
+
+def routed(
+    folder: Path, lines: list[dict[str, Any]], by: Terms, gold: list[dict[str, str]] | None = None
+) -> tuple[Routed, dict[str, list[dict[str, Any]]]]:
+    write_lines(folder / routing.SCORES, lines)
+    counts = route(folder, gold or [], by)
+    names = ("machine", "human", "audit")
+    return counts, {name: [entry.values for entry in manifest.read(folder / f"{name}.manifest")] for name in names}
+
+
+def contents(lines: list[dict[str, Any]]) -> list[str]:
+    return [line["content"] for line in lines]
+
+
+def test_people_get_what_the_machine_is_least_sure_of_first(tmp_path: Path) -> None:
+    lines = [opinion(number, 0.5 + number % 60 / 200) for number in range(300)]
+    _, files = routed(tmp_path, lines, terms())
+    margins = {line["content"]: line["margin"] for line in lines}
+    bands = [int(10 * margins[content]) for content in contents(files["human"])]
+    assert len(bands) == 300
+    assert bands == sorted(bands)
+
+
+def test_people_see_something_of_every_kind_before_more_of_the_same(tmp_path: Path) -> None:
+    kinds = [("crab", "squid", "upload"), ("crab", "eel", "upload"), ("eel", "crab", "upload"), ("eel", "crab", "reef")]
+    sizes = [50, 5, 3, 2]
+    lines = [
+        opinion(100 * kind + number, 0.55, label=label, second=second, source=place)
+        for kind, (label, second, place) in enumerate(kinds)
+        for number in range(sizes[kind])
+    ]
+    _, files = routed(tmp_path, lines, terms())
+    seen = [int(content.split()[1]) // 100 for content in contents(files["human"])]
+    assert sorted(seen[:4]) == sorted(seen[4:8]) == [0, 1, 2, 3]
+    assert sorted(seen[8:11]) == [0, 1, 2]
+    assert sorted(seen[11:15]) == [0, 0, 1, 1]
+
+
+def test_without_opinions_people_see_all_sources_in_turn(tmp_path: Path) -> None:
+    places = ["upload"] * 20 + ["edge/buoy-1"] * 4 + ["edge/buoy-2"] * 4
+    lines = [
+        {"source-ref": f"s3://b/images/{place}/{number}.png", "content": f"{number}", "fingerprint": "0" * 16}
+        for number, place in enumerate(places)
+    ]
+    counts, files = routed(tmp_path, lines, terms(NOTHING))
+    assert counts == Routed(human=28)
+    found = [source(line["source-ref"]) for line in files["human"]]
+    assert [len(set(found[start : start + 3])) for start in range(0, 12, 3)] == [3] * 4
+
+
+def test_gold_and_the_audit_stand_anywhere_among_the_work(tmp_path: Path) -> None:
+    lines = [opinion(number, 0.6 if number < 400 else 0.9) for number in range(800)]
+    counts, files = routed(tmp_path, lines, terms(audit_share=0.5, honeypot_share=0.3), known(1000))
+    checked = {f"content {number}" for number in range(400, 800) if is_audited(f"content {number}", 0.5)}
+    assert set(contents(files["audit"])) == checked
+    assert counts == Routed(400, 400, len(checked), honeypots_for(400 + len(checked), 0.3))
+    work = contents(files["human"])
+    for hidden in (checked, {f"gold {number}" for number in range(1000)}):
+        places = [place / len(work) for place, content in enumerate(work) if content in hidden]
+        # The mean of 200 places has a standard deviation of 0.02.
+        assert mean(places) == pytest.approx(0.5, abs=0.08)
+        assert 0 < min(places) < 0.1 < 0.9 < max(places) < 1
+    assert {tuple(line) for line in files["human"]} == {("source-ref", "content", "fingerprint")}
+
+
+def test_honeypots_are_as_many_as_there_is_gold_at_most(tmp_path: Path) -> None:
+    counts, files = routed(tmp_path, [opinion(1, 0.6)], terms(honeypot_share=0.9), known(3))
+    assert counts.honeypots == 3
+    assert len(set(contents(files["human"]))) == 4
+
+
+def test_a_round_without_a_single_object_has_no_work(tmp_path: Path) -> None:
+    assert routed(tmp_path, [], terms(honeypot_share=0.5), known(3)) == (
+        Routed(),
+        {"machine": [], "human": [], "audit": []},
+    )
+
+
+def test_the_machines_labels_are_as_any_others(tmp_path: Path) -> None:
+    by = Terms(
+        Rule({'"confidence": 0.0': 0.5, "ä\n": 0.5}, {}), "confidence", ['"confidence": 0.0', "ä\n"], "m-1", 0, 0, 1
+    )
+    lines = [opinion(1, 0.123456789 + 0.5, label='"confidence": 0.0'), opinion(2, 1.0, label="ä\n")]
+    _, files = routed(tmp_path, lines, by)
+    for line, told in zip(files["machine"], lines, strict=True):
+        date = line["confidence-metadata"]["creation-date"]
+        assert line == manifest.labeled(
+            manifest.without_labels(told),
+            "confidence",
+            by.categories,
+            told["label"],
+            by_human=False,
+            confidence=told["confidence"],
+            job_name="model/m-1",
+        ) | {"confidence-metadata": line["confidence-metadata"]}
+        assert (date[10], line["confidence-metadata"]["job-name"]) == ("T", "model/m-1")
+        assert line["confidence-metadata"]["confidence"] == round(told["confidence"], 6)
+
+
+BROKEN = {
+    b"{": "is not JSON",
+    b"\xff": "is not UTF-8",
+    b'{"source-ref": "s3://b/a.png", "note": "' + b"x" * 100_000 + b'"}': "characters",
+    b'{"content": "a"}': "needs a text in 'source-ref', got None",
+    b'{"source-ref": "s3://b/a.png", "label": 3}': "needs a text in 'label', got 3",
+    b'{"source-ref": "s3://b/a.png", "label": "crab"}': "needs a number from 0 to 1 in 'confidence', got None",
+    b'{"source-ref": "s3://b/a.png", "label": "crab", "confidence": 0.1}': "in 'margin', got None",
+    b'{"source-ref": "s3://b/a.png", "label": "crab", "confidence": 7}': "in 'confidence', got 7",
+    b'{"source-ref": "s3://b/a.png", "fingerprint": 7}': "needs texts in",
+}
+
+
+@given(st.lists(st.integers(0, 3) | st.sampled_from(list(BROKEN)), max_size=12))
+def test_any_lines_are_all_routed_or_the_first_broken_one_is_named(lines: list[int | bytes]) -> None:
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        good = [json.dumps(opinion(number, 0.5 + number / 6)).encode() for number in range(4)]
+        raw = [line if isinstance(line, bytes) else good[line] for line in lines]
+        (folder / routing.SCORES).write_bytes(b"".join(line + b"\n" for line in raw))
+        broken = next((number for number, line in enumerate(raw, 1) if line in BROKEN), None)
+        named = rf"^scores\.jsonl, line {broken} .*{BROKEN[raw[broken - 1]]}" if broken else ""
+        with pytest.raises(JobError, match=named) if broken else nullcontext():
+            counts = route(folder, known(2), terms(audit_share=0.5, honeypot_share=0.2))
+            assert counts.machine + counts.human == len(lines)
+            assert counts.machine == sum(line in (2, 3) for line in lines)
+        left = {path.name for path in folder.iterdir()}
+        assert left == {routing.SCORES} | set() if broken else {"machine.manifest", "human.manifest", "audit.manifest"}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 999), st.text(max_size=20).map(json.dumps)), max_size=200),
+    st.sampled_from([1, 200, 10_000]),
+)
+def test_lines_are_sorted_however_little_fits_into_memory(lines: list[tuple[int, str]], memory: int) -> None:
+    with TemporaryDirectory() as place:
+        found = SortedLines(Path(place), bytes_in_memory=memory)
+        for key, line in lines:
+            found.add(f"{key:03d}", line)
+        assert found.count == len(lines)
+        assert len(list(Path(place).iterdir())) < 2 * RUNS
+        in_order: Iterator[str] = iter(found)
+        assert list(in_order) == [f"{line}\n" for _, line in sorted(lines)]
+
+
+def test_few_files_are_open_however_many_runs_there_are(tmp_path: Path) -> None:
+    found = SortedLines(tmp_path, bytes_in_memory=1)
+    for number in range(4099):
+        found.add(f"{number * 7919 % 4099:04d}", f"{number * 7919 % 4099}")
+    assert len(list(tmp_path.iterdir())) < 3 * RUNS
+    assert all(int(one) + 1 == int(other) for one, other in pairwise(found))
+
+
+@given(st.integers(1, 10_000), st.floats(0.01, 0.9))
+def test_honeypots_make_their_share_of_the_peoples_work(objects: int, share: float) -> None:
+    honeypots = honeypots_for(objects, share)
+    assert honeypots / (honeypots + objects) >= share - 1e-9
+    assert (honeypots - 1) / (honeypots - 1 + objects) < share + 1e-9
+    assert honeypots_for(0, share) == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "place", "selected"),
+    [
+        ("images/upload/a.png", "upload", False),
+        ("images/upload/2026/a.png", "upload", False),
+        ("images/edge/buoy-1/2026/a.png", "edge/buoy-1", True),
+        ("images/edgeways/a.png", "edgeways", False),
+        ("images/a.png", "", False),
+        ("gold/edge/a.png", "edge", False),
+    ],
+)
+def test_a_key_says_where_an_image_is_from(key: str, place: str, selected: bool) -> None:
+    assert source(f"s3://b/{key}") == place
+    assert is_selected(f"s3://b/{key}") == selected
