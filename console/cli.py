@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from console.errors import Failure, Refusal
+from reefloop.contracts import EXPERTS, LABELERS
 
 INTERRUPTED: Final = 130
 _INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -86,11 +87,21 @@ def _parser() -> Parser:
     watch = add("watch", "console.commands.watch", "follow a round: executions, states, jobs, devices")
     watch.add_argument("--round", metavar="ROUND", dest="round_", help="default: the round that was started last")
 
+    label = add("label", "console.commands.label", "label a round's published batches on a page of this machine")
+    label.add_argument("--round", required=True, metavar="ROUND", dest="round_")
+    label.add_argument("--worker", required=True, metavar="NAME", help="who labels; the same name every time")
+    label.add_argument("--team", choices=(LABELERS, EXPERTS), default=LABELERS, help=f"default: {LABELERS}")
+    label.add_argument("--port", type=_natural, default=0, metavar="N", help="default: a free one")
+    label.add_argument("--no-browser", action="store_true", help="print the page's address and open nothing")
+    label.add_argument("--wait", action="store_true", help="wait for batches: the first, and those that come later")
+    label.add_argument("--abandon", action="store_true", help="end the batches without the answers that they lack")
+    label.add_argument("--yes", action="store_true", help="do not ask before abandoning")
+
     destroy = add("destroy", "console.commands.destroy", "remove what the loop made, so that `cdk destroy` works")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     destroy.add_argument("--force", action="store_true", help="even where the stage keeps its data")
 
-    for command in (preflight, start, watch, destroy):
+    for command in (preflight, start, watch, label, destroy):
         command.add_argument("--stage", metavar="NAME", help="a named stage of cdk.json (default: its `stage`)")
     return parser
 

@@ -21,17 +21,21 @@ class Project:
     outputs: Mapping[str, Mapping[str, str]]
 
     @classmethod
-    def find(cls, clients: Clients) -> "Project":
-        """Read the outputs of every reefloop stack.
+    def find(cls, clients: Clients, *, stack: str = "") -> "Project":
+        """Read the outputs of every reefloop stack, or of one: somebody may be allowed to read that one alone.
 
         Raises:
             Failure: CloudFormation cannot be asked.
         """
+        named = {"StackName": f"{PREFIX}{stack}"} if stack else {}
         try:
-            pages = clients("cloudformation").get_paginator("describe_stacks").paginate()
+            pages = clients("cloudformation").get_paginator("describe_stacks").paginate(**named)
             stacks = [stack for page in pages for stack in page["Stacks"]]
         except (ClientError, BotoCoreError) as error:
-            raise Failure(f"cannot read the stacks of this account: {error}") from error
+            # CloudFormation has no error code of its own for a stack that does not exist.
+            if not (stack and "does not exist" in str(error)):
+                raise Failure(f"cannot read the stacks of this account: {error}") from error
+            stacks = []
         return cls({_short(stack): _outputs(stack) for stack in stacks if stack["StackName"].startswith(PREFIX)})
 
     def output(self, stack: str, name: str) -> str:
