@@ -1,83 +1,140 @@
-"""The raw answers of a round's people, as Ground Truth leaves them behind.
+"""What the people of a round answered, read from the worker responses that Ground Truth or the station wrote."""
 
-    labeling-jobs/<job>/manifests/output/output.manifest                             one line per object
-    labeling-jobs/<job>/annotations/worker-response/iteration-<n>/<line>/<time>.json  the answers to that line's object
-
-https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html
-"""
-
-from collections.abc import Iterator
+from array import array
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from jobs import manifest
+import numpy as np
+from numpy.typing import NDArray
+
 from jobs.errors import JobError
+from jobs.labeling.labeling_jobs import EXPERTS, LabelingJob
 from jobs.paths import read_json
+
+Bools = NDArray[np.bool_]
+Parse = Callable[[dict[str, Any]], int]
+"""What an `answerContent` says, as a number, or NO_CATEGORY. It may raise KeyError, TypeError or ValueError."""
+
+NO_CATEGORY: Final = -1
+"""Somebody looked at the object and named no category: a page may let people say that they cannot tell."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    worker: str
-    label: str
-    seconds: float | None
+class Given:
+    """Answers as columns of equal length. A worker has at most one answer to an object, ordered by object, worker."""
+
+    people: list[str]
+    """Worker ids, sorted."""
+    objects: NDArray[np.int32]
+    workers: NDArray[np.int32]
+    """Indices into `people`."""
+    labels: NDArray[np.int32]
+    """What was answered, as the task's parser numbers it."""
+    seconds: NDArray[np.float32]
+    """How long it took; NaN where nobody noted it."""
+    by_experts: Bools
+    """Whether the answer was given in a job of the experts' team."""
+    before: Bools
+    """Whether it was given in an earlier round; such answers are to gold objects only."""
+
+    def where(self, mask: Bools) -> "Given":
+        """Some of the answers; the people keep their numbers."""
+        return Given(
+            self.people,
+            self.objects[mask],
+            self.workers[mask],
+            self.labels[mask],
+            self.seconds[mask],
+            self.by_experts[mask],
+            self.before[mask],
+        )
+
+    def __len__(self) -> int:
+        return len(self.objects)
 
 
 @dataclass
-class Round:
-    """Everything that was answered in a round."""
+class Book:
+    """Answers as they are found, in any order; a later one of the same worker to the same object replaces it."""
 
-    answers: dict[str, dict[str, Answer]] = field(default_factory=dict)
-    """By source-ref and worker; of a worker's several answers to one object the latest counts."""
-    unknown_labels: int = 0
-    """Answers that name no category. They say nothing, so they are counted and left out."""
-    unfinished_jobs: list[str] = field(default_factory=list)
-    """Labeling jobs without an output manifest: they failed or were stopped."""
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _rows: "array[int]" = field(default_factory=lambda: array("i"))
+    """object, worker, label, by experts, before: five numbers for each answer."""
+    _seconds: "array[float]" = field(default_factory=lambda: array("f"))
+
+    def add(
+        self, item: int, worker: str, label: int, *, seconds: float = np.nan, by_experts: bool, before: bool = False
+    ) -> None:
+        number = self._numbers.setdefault(worker, len(self._numbers))
+        self._rows.extend((item, number, label, by_experts, before))
+        self._seconds.append(seconds)
+
+    def closed(self) -> Given:
+        """The answers, in an order that does not depend on the order of different people's or objects' answers."""
+        people = sorted(self._numbers)
+        table = np.array(self._rows, np.int32).reshape(-1, 5)
+        rank = np.zeros(len(people), np.int32)
+        rank[[self._numbers[worker] for worker in people]] = np.arange(len(people))
+        workers = rank[table[:, 1]]
+        keys = table[:, 0].astype(np.int64) * max(len(people), 1) + workers
+        # The last of equal keys is the first from the end.
+        _, from_end = np.unique(keys[::-1], return_index=True)
+        kept = len(keys) - 1 - from_end
+        seconds = np.array(self._seconds, np.float32)[kept]
+        flags = table[kept, 3:].astype(np.bool_)
+        return Given(people, table[kept, 0], workers[kept], table[kept, 2], seconds, flags[:, 0], flags[:, 1])
 
 
-def read(folder: Path, categories: list[str]) -> Round:
-    """Read every labeling job of a round's folder.
+def collect(book: Book, job: LabelingJob, asked: NDArray[np.int32], parse: Parse) -> None:
+    """Enter the answers of one labeling job.
 
     Raises:
-        JobError: a response that cannot be read, or one to a line that the manifest does not have.
+        JobError: a response that cannot be read, or one to a line that was not asked.
     """
-    found, known = Round(), set(categories)
-    jobs = [path for path in folder.glob("labeling-jobs/*") if path.is_dir()]
-    for job in sorted(jobs):
-        output = job / "manifests" / "output" / "output.manifest"
-        if not output.exists():
-            found.unfinished_jobs.append(job.name)
-            continue
-        objects = {entry.number - 1: entry.source_ref for entry in manifest.read(output)}
-        for path in _responses(job / "annotations" / "worker-response"):
-            try:
-                source_ref = objects[int(path.parent.name)]
-            except (ValueError, KeyError):
-                raise JobError(f"{path} answers line {path.parent.name!r}, which {output} does not have") from None
-            for answer in _answers(path):
-                if answer.label in known:
-                    found.answers.setdefault(source_ref, {})[answer.worker] = answer
-                else:
-                    found.unknown_labels += 1
-    return found
+    by_experts = job.team == EXPERTS
+    for path in _responses(job.responses):
+        line = path.parent.name
+        item = int(asked[int(line)]) if line.isdecimal() and int(line) < len(asked) else -1
+        if item < 0:
+            raise JobError(f"{_short(path)} answers line {line!r}, which {job.tasks.name} does not have")
+        document = read_json(path)
+        try:
+            for answer in document["answers"]:
+                spent, worker = answer.get("timeSpentInSeconds"), answer["workerId"]
+                if not isinstance(worker, str) or not worker:
+                    raise TypeError(f"workerId {worker!r}")
+                seconds = np.nan if spent is None else float(spent)
+                book.add(item, worker, parse(answer["answerContent"]), seconds=seconds, by_experts=by_experts)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise JobError(f"{_short(path)} is not a worker response of this task: {error!r}") from None
 
 
-def _responses(folder: Path) -> list[Path]:
-    """The response files in the order in which they were written."""
-    return sorted(folder.glob("iteration-*/*/*.json"), key=lambda path: (_iteration(path), path.name))
+def content(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    """What the page's form element wrote: the part of an `answerContent` that has `name`, whatever the page calls it.
+
+    Raises:
+        KeyError: none has it.
+    """
+    for part in answer.values():
+        if isinstance(part, dict) and name in part:
+            return part
+    raise KeyError(name)
+
+
+def _responses(folder: Path) -> Iterator[Path]:
+    """The response files; those to the same line in the order in which they were written."""
+    for iteration in sorted(folder.glob("iteration-*"), key=_iteration):
+        for line in sorted(iteration.iterdir()):
+            yield from sorted(line.glob("*.json"))
 
 
 def _iteration(path: Path) -> int:
-    number = path.parents[1].name.removeprefix("iteration-")
+    number = path.name.removeprefix("iteration-")
     return int(number) if number.isdecimal() else 0
 
 
-def _answers(path: Path) -> Iterator[Answer]:
-    document = read_json(path)
-    try:
-        for answer in document["answers"]:
-            content: dict[str, Any] = answer["answerContent"]["crowd-image-classifier"]
-            seconds = answer.get("timeSpentInSeconds")
-            yield Answer(str(answer["workerId"]), str(content["label"]), None if seconds is None else float(seconds))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise JobError(f"{path} is not a worker response of an image classification: {error!r}") from None
+def _short(path: Path) -> str:
+    """The part of a response's path that tells which it is: <job>/…/<line>/<time>.json."""
+    return f"{path.parents[4].name}/{'/'.join(path.parts[-4:])}"

@@ -1,68 +1,66 @@
-"""The verb `consolidate`: a round's labels, whoever gave them, become the next dataset version.
+"""The verb `consolidate`: what people and machine said of a round's objects becomes one label each, or none.
 
-Every object of the pool meets one fate, and the card counts them all: what goes in comes out or is accounted for.
+It runs when the labelers are done, and once more when experts looked at what was in doubt. It writes:
+
+    consolidated.manifest  the labeled objects              doubtful.manifest  what experts are to look at
+    left-over.manifest     what a later round offers again  fates.json         how many objects met which fate, and why
+    workers.json  human-level.json  gold-answers.jsonl      what is known of people
 """
 
 import argparse
 import json
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from jobs import manifest
-from jobs.errors import JobError
-from jobs.labeling import dataset, imported, people
-from jobs.labeling.human_level import human_level, worker_report
-from jobs.labeling.intervals import wilson
-from jobs.manifest import Entry
+from jobs.labeling import fates, gold_answers, human_level, imported, people, results
+from jobs.labeling.classes import Classification
+from jobs.labeling.gathered import Gathered
+from jobs.labeling.objects import Objects
+from jobs.labeling.tasks import Task
+from jobs.manifest import METADATA, Entry
 from jobs.options import Options, share
 from jobs.paths import Root, read_json, write_json
 
-FATES: Final = ("human", "machine", "uncertain", "unanswered", "unreadable", "gold", "duplicate")
-
-
-@dataclass
-class Outcome:
-    """What a round came to: its labeled lines, the fate of each of its objects, what is known of its people."""
-
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    fates: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(FATES, 0)))
-    workers: list[dict[str, Any]] = field(default_factory=list)
-    human_level: dict[str, Any] = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
+TASKS: Final = {"classification": Classification}
 
 
 def run(root: Root, arguments: list[str]) -> None:
     """
     Raises:
-        JobError: a missing input, a broken manifest or worker response, nothing to make a dataset of.
+        JobError: a missing input, a broken manifest or worker response.
     """
     options = _options(arguments)
-    now = datetime.now(UTC)
-    gold_folder, round_folder = root.processing_input("gold"), root.processing_input("round")
+    gold_folder, folder = root.processing_input("gold"), root.processing_input("round")
     categories = manifest.read_categories(gold_folder / "label-categories.json")
     gold_path = gold_folder / "gold.manifest"
     gold = list(manifest.read(gold_path)) if gold_path.exists() else []
-    if (round_folder / "import.manifest").exists():
-        outcome = _imported(round_folder, gold, options, categories)
-    else:
-        outcome = _labeled(round_folder, gold, options, categories, now, _job_name(root, options))
-
+    earlier = gold_answers.earlier(root.optional_input("previous"), options.round)
     out = root.processing_output("round")
-    manifest.write(out / "consolidated.manifest", outcome.lines)
-    write_json(out / "workers.json", outcome.workers)
-    write_json(out / "human-level.json", outcome.human_level)
-    card = _write_dataset(root, outcome, gold, options, categories, now)
-    print(json.dumps({name: card[name] for name in ("version", "objects", "splits", "sources", "round")}))
+    if (folder / "import.manifest").exists():
+        summary = _imported(folder, out, gold, options, categories)
+        manifest.write(out / gold_answers.FILE, earlier)
+    else:
+        task = TASKS[options.task](options.label_attribute, categories)
+        objects = Objects.of_round(folder, gold)
+        found = Gathered.read(objects, task, earlier, options.label_attribute, options.minimum_worker_accuracy)
+        summary = _labeled(out, found, task, options, _job_name(root, options))
+        added = gold_answers.of_round(found.given, objects, task, options.round)
+        manifest.write(out / gold_answers.FILE, [*earlier, *added])
+    write_json(out / "fates.json", summary)
+    print(json.dumps({name: summary[name] for name in ("round", "objects", *fates.FATES, "duplicate")}))
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = Options()
+    parser.add_argument("--round", required=True)
     parser.add_argument("--label-attribute", required=True)
-    parser.add_argument("--dataset-version", required=True)
+    parser.add_argument("--task", choices=sorted(TASKS), required=True)
     parser.add_argument("--posterior-target", type=share, required=True)
+    parser.add_argument("--error-budget", type=share, required=True)
+    parser.add_argument("--minimum-worker-accuracy", type=share, required=True)
     parser.add_argument("--job-name")
     return parser.parse_args(arguments)
 
@@ -77,84 +75,38 @@ def _job_name(root: Root, options: argparse.Namespace) -> str:
     return f"processing-job/{options.job_name or named or 'local'}"
 
 
-def _labeled(
-    folder: Path,
-    gold: list[Entry],
-    options: argparse.Namespace,
-    categories: list[str],
-    now: datetime,
-    job_name: str,
-) -> Outcome:
-    """The labels that the machine and the people of a round gave."""
-    attribute = options.label_attribute
-    entries = list(manifest.read(folder / "pool.manifest"))
-    pool = {entry.source_ref: entry for entry in entries}
-    classes = {entry.source_ref: entry.class_name(attribute) for entry in gold}
-    machine = {entry.source_ref: entry for entry in manifest.read(folder / "machine.manifest")}
-    unreadable = {one[manifest.SOURCE] for one in read_json(folder / "routing.json")["unreadable"]}
-    asked = {entry.source_ref for entry in manifest.read(folder / "human.manifest")}
-    team = people.consolidated(folder, categories, known=classes, expected=pool.keys() | classes.keys())
+def _labeled(out: Path, found: Gathered, task: Task, options: argparse.Namespace, job_name: str) -> dict[str, Any]:
+    """The labels that machine and people of a round gave."""
+    target, attribute, opinions = options.posterior_target, options.label_attribute, found.opinions
+    settled = found.routing.audit & found.answered.anybody & (opinions.confidences >= target)
+    disagreements = sum(
+        not task.agrees(entry, item) for item, entry in found.objects.routed(results.MACHINES) if settled[item]
+    )
+    audit = fates.audited(found.routing, found.answered, disagreements, target, options.error_budget)
+    decided = fates.decide(found.objects, found.routing, found.answered, target, withdrawn=audit.withdrawn)
 
-    outcome = Outcome()
-    outcome.fates["duplicate"] = len(entries) - len(pool)
-    audited = disagreements = 0
-    for ref, entry in pool.items():
-        opinion = team.opinions.get(ref)
-        fate = _fate(ref, opinion, options.posterior_target, gold=classes, unreadable=unreadable, machine=machine)
-        if fate == "unanswered" and ref not in asked:
-            raise entry.error(f"({ref}) was routed neither to the machine nor to people: run the scoring job again")
-        outcome.fates[fate] += 1
-        if fate == "machine":
-            outcome.lines.append(machine[ref].values)
-        elif fate == "human" and opinion:
-            line = manifest.labeled(
-                manifest.without_labels(entry.values),
-                attribute,
-                categories,
-                opinion.label,
-                by_human=True,
-                confidence=opinion.posterior,
-                job_name=job_name,
-                now=now,
-                answers=opinion.answers,
-            )
-            outcome.lines.append(line)
-            if ref in machine:
-                audited += 1
-                disagreements += opinion.label != machine[ref].class_name(attribute)
-
-    low, high = wilson(disagreements, audited)
-    outcome.details = {
-        "answers": sum(len(given) for given in team.answers.values()),
-        "answers_without_category": team.unknown_labels,
-        "unfinished_labeling_jobs": team.unfinished_jobs,
-        "audit": {"objects": audited, "disagreements": disagreements, "low": low, "high": high},
+    lines = results.labeled(found, decided, task, attribute, job_name=job_name, now=datetime.now(UTC))
+    manifest.write(out / "consolidated.manifest", lines)
+    manifest.write(out / "doubtful.manifest", results.doubtful(found, decided, task))
+    manifest.write(out / "left-over.manifest", results.left_over(found, decided))
+    report = people.report(found.given, found.honeypots, opinions.counts, task.class_names, found.experts)
+    write_json(out / "workers.json", report)
+    write_json(out / "human-level.json", found.human_level(task))
+    unsure = 1 - opinions.confidences[: len(decided)][decided == fates.HUMAN]
+    return {
+        "round": options.round,
+        "objects": len(decided) + found.objects.duplicates,
+        **fates.counted(decided, found.objects.duplicates),
+        **found.described(),
+        "expected_human_errors": float(unsure.sum()),
+        "automated": int(found.answered.automated.sum()),
+        "audit": audit.described(),
     }
-    outcome.workers = worker_report(team.answers, classes)
-    outcome.human_level = human_level(team.answers, classes, team.blind_labels)
-    return outcome
 
 
-def _fate(
-    ref: str,
-    opinion: people.Opinion | None,
-    posterior_target: float,
-    *,
-    gold: dict[str, str],
-    unreadable: set[str],
-    machine: dict[str, Entry],
-) -> str:
-    """What becomes of one object, one of FATES. People's word counts before the machine's, their doubt as well."""
-    if ref in gold:
-        return "gold"
-    if ref in unreadable:
-        return "unreadable"
-    if opinion:
-        return "human" if opinion.posterior >= posterior_target else "uncertain"
-    return "machine" if ref in machine else "unanswered"
-
-
-def _imported(folder: Path, gold: list[Entry], options: argparse.Namespace, categories: list[str]) -> Outcome:
+def _imported(
+    folder: Path, out: Path, gold: list[Entry], options: argparse.Namespace, categories: list[str]
+) -> dict[str, Any]:
     """The labels that another tool gave, as they are."""
     entries = list(manifest.read(folder / "import.manifest"))
     known = {entry.source_ref for entry in gold}
@@ -164,48 +116,18 @@ def _imported(folder: Path, gold: list[Entry], options: argparse.Namespace, cate
         for ref, entry in latest.items()
         if ref not in known
     ]
-    by = Counter(line[options.label_attribute + manifest.METADATA]["human-annotated"] for line in lines)
-    outcome = Outcome(lines)
-    outcome.fates.update(
-        human=by["yes"], machine=by["no"], gold=len(latest) - len(lines), duplicate=len(entries) - len(latest)
-    )
-    outcome.human_level = human_level({}, {}, {})
-    return outcome
-
-
-def _write_dataset(
-    root: Root,
-    outcome: Outcome,
-    gold: list[Entry],
-    options: argparse.Namespace,
-    categories: list[str],
-    now: datetime,
-) -> dict[str, Any]:
-    """Write the version and its card, which says where every label comes from."""
-    folder, previous = root.processing_output("dataset"), root.optional_input("previous")
-    before = read_json(previous / "card.json") if previous else {}
-    added = [Entry(Path("consolidated.manifest"), number, values) for number, values in enumerate(outcome.lines, 1)]
-    merged, joined = dataset.merge(
-        dataset.read_version(previous) if previous else [],
-        added,
-        options.label_attribute,
-        excluded={name for entry in gold for name in (entry.source_ref, entry.content)},
-    )
-    if len(added) != sum(joined.values()):
-        raise JobError(
-            f"{len(added)} labeled objects went into the dataset and {sum(joined.values())} are accounted for"
-        )
-    counts = dataset.write_version(folder, merged.values(), options.label_attribute, categories)
-    measured = outcome.human_level["error"] is not None
-    card = {
-        "version": options.dataset_version,
-        "previous": before.get("version"),
-        "rounds": [*before.get("rounds", []), options.dataset_version],
-        "created_at": now.isoformat(timespec="seconds"),
-        "labels": categories,
-        **counts,
-        "round": {"objects": sum(outcome.fates.values()), **outcome.fates, "merged": dict(joined), **outcome.details},
-        "human_level": outcome.human_level if measured else before.get("human_level"),
+    by = Counter(line[options.label_attribute + METADATA]["human-annotated"] for line in lines)
+    manifest.write(out / "consolidated.manifest", lines)
+    for name in ("doubtful.manifest", "left-over.manifest"):
+        manifest.write(out / name, [])
+    write_json(out / "workers.json", [])
+    write_json(out / "human-level.json", human_level.NOBODY)
+    return {
+        "round": options.round,
+        "objects": len(entries),
+        **dict.fromkeys(fates.FATES, 0),
+        "human": by["yes"],
+        "machine": by["no"],
+        "gold": len(latest) - len(lines),
+        "duplicate": len(entries) - len(latest),
     }
-    write_json(folder / "card.json", card)
-    return card

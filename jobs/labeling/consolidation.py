@@ -5,35 +5,79 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-ITERATIONS: Final = 100
+ITERATIONS: Final = 500
 TOLERANCE: Final = 1e-6
-FLOOR: Final = 1e-12
+FLOOR: Final = 1e-10
+SMOOTHING: Final = 4.0
 
 
 @dataclass(frozen=True)
 class Answers:
     """Who said what of which object: three columns of equal length, everything an index."""
 
-    objects: Indices
-    workers: Indices
-    labels: Indices
+    objects: NDArray[np.integer]
+    workers: NDArray[np.integer]
+    labels: NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Objects with the same answers and the same gold class are one pattern: a row with a weight."""
+
+    of_object: Indices
+    answers: sparse.csr_array
+    """[pattern, worker * classes + label]: 1 for each answer."""
+    gold: Indices
+    """[pattern]: the known class, -1 where it is unknown."""
+    weight: Floats
+    """[pattern]: how many objects it is."""
+
+    @property
+    def sizes(self) -> Indices:
+        """[pattern]: how many answers it has."""
+        return np.asarray(np.diff(self.answers.indptr))
 
 
 @dataclass(frozen=True)
 class Consolidated:
-    posteriors: Floats
-    """[object, class]: the probability of each class; uniform under the class priors without any answer."""
+    """What `dawid_skene` found. Objects of one pattern share their posterior, which is kept once for all of them."""
+
+    patterns: Patterns
+    by_pattern: Floats
+    """[pattern, class]: the probability of each class; the class priors without any answer."""
     confusion: Floats
     """[worker, true class, answered class]."""
     priors: Floats
 
+    @property
+    def posteriors(self) -> Floats:
+        """[object, class]."""
+        return self.by_pattern[self.patterns.of_object]
+
+    @property
+    def labels(self) -> Indices:
+        """[object]: the most probable class."""
+        return np.asarray(self.by_pattern.argmax(1)[self.patterns.of_object])
+
+    @property
+    def confidences(self) -> Floats:
+        """[object]: the probability of the most probable class."""
+        return np.asarray(self.by_pattern.max(1, initial=0)[self.patterns.of_object])
+
 
 def dawid_skene(
-    answers: Answers, *, objects: int, workers: int, classes: int, gold: Indices | None = None, smoothing: float = 4.0
+    answers: Answers,
+    *,
+    objects: int,
+    workers: int,
+    classes: int,
+    gold: Indices | None = None,
+    smoothing: float = SMOOTHING,
 ) -> Consolidated:
     """Estimate the true classes and each worker's confusion matrix together.
 
@@ -49,6 +93,12 @@ def dawid_skene(
     answers are added to each of its rows, shared out as the worker's overall accuracy says (right with that
     probability, otherwise any other class alike); with 0 it is the method as published.
 
+    Objects that got the same answers from the same people (and have the same gold class) have the same T: each such
+    pattern is one row with a weight. With A[pattern, (w, l)] = 1 where the pattern has that answer, both steps are
+    products of a sparse and a dense matrix: log T = A log pi + log rho, and counts = A' (weight * T).
+
+    The posteriors are those of the model, and surer than they ought to be: see certainty.py.
+
     A. P. Dawid and A. M. Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm",
     Applied Statistics 28(1), 1979, https://doi.org/10.2307/2346806
 
@@ -57,48 +107,91 @@ def dawid_skene(
         gold: [object] the known class, -1 where it is unknown.
     """
     known = np.full(objects, -1) if gold is None else gold
-    truth = _votes(answers, objects, classes)
-    _pin(truth, known)
+    patterns = _patterns(answers, known, workers, classes)
+    given, sizes, weight = patterns.answers, patterns.sizes[:, None], patterns.weight[:, None]
+    votes = given @ np.tile(np.eye(classes), (workers, 1))
+    truth = np.where(sizes > 0, votes / np.maximum(sizes, 1), 1 / classes)
+    pin(truth, patterns.gold)
+    by_answer = given.T.tocsr()
     for _ in range(ITERATIONS):
-        confusion, priors = _m_step(answers, truth, workers, smoothing)
-        before, truth = truth, _e_step(answers, confusion, priors, objects)
-        _pin(truth, known)
-        if objects == 0 or np.abs(truth - before).max() < TOLERANCE:
+        counts = (by_answer @ (truth * weight)).reshape(workers, classes, classes).swapaxes(1, 2)
+        confusion = np.maximum(_smoothed(counts, smoothing), FLOOR)
+        confusion /= confusion.sum(2, keepdims=True)
+        # What nobody answered says nothing of how frequent a class is.
+        priors = (weight * (sizes > 0)).T[0] @ truth + (1 if smoothing > 0 else FLOOR)
+        priors /= priors.sum()
+        before, truth = truth, given @ np.log(confusion).swapaxes(1, 2).reshape(workers * classes, classes)
+        truth += np.log(priors)
+        softmax(truth)
+        pin(truth, patterns.gold)
+        before -= truth
+        if np.abs(before, out=before).max(initial=0) < TOLERANCE:
             break
-    return Consolidated(truth, confusion, priors)
+    return Consolidated(patterns, truth, confusion, priors)
 
 
-def _votes(answers: Answers, objects: int, classes: int) -> Floats:
-    votes = np.zeros((objects, classes))
-    np.add.at(votes, (answers.objects, answers.labels), 1)
-    totals = votes.sum(1, keepdims=True)
-    return np.where(totals > 0, votes / np.maximum(totals, 1), 1 / classes)
+def _patterns(answers: Answers, known: Indices, workers: int, classes: int) -> Patterns:
+    objects, codes = len(known), workers * classes
+    # Ordered by object, then by answer: the answers of equal objects stand in the same order.
+    keys = answers.objects.astype(np.int64) * codes + answers.workers * classes + answers.labels
+    rows, said = np.divmod(np.sort(keys), max(codes, 1))
+    sizes = np.bincount(rows, minlength=objects)
+    starts = np.cumsum(sizes) - sizes
+    pattern = known + 1
+    used = classes + 1
+    for turn in range(int(sizes.max(initial=0))):
+        # Every object that has so many answers: what it was, together with its next answer, is what it is now.
+        more = np.flatnonzero(sizes > turn)
+        _, renamed = np.unique(pattern[more] * codes + said[starts[more] + turn], return_inverse=True)
+        pattern[more] = used + renamed
+        used += int(renamed.max()) + 1
+    _, first, pattern, weight = np.unique(pattern, return_index=True, return_inverse=True, return_counts=True)
+    ends = np.cumsum(sizes[first])
+    kept = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[first] - ends + sizes[first], sizes[first])
+    table = sparse.csr_array(
+        (np.ones(len(kept)), said[kept].astype(np.int32), np.concatenate([[0], ends]).astype(np.int32)),
+        shape=(len(first), codes),
+    )
+    return Patterns(pattern, table, known[first], weight.astype(np.float64))
 
 
-def _pin(truth: Floats, known: Indices) -> None:
-    rows = np.flatnonzero(known >= 0)
+def expected_counts(answers: Answers, found: Consolidated, *, workers: int, classes: int) -> Floats:
+    """[worker, true class, answered class]: how often each worker is expected to have said what of which class.
+
+    The answers may be others than those that were consolidated.
+    """
+    codes = answers.workers.astype(np.int64) * classes + answers.labels
+    said = sparse.coo_array(
+        (np.ones(len(codes)), (codes, found.patterns.of_object[answers.objects])),
+        shape=(workers * classes, len(found.by_pattern)),
+    )
+    return np.asarray((said.tocsr() @ found.by_pattern).reshape(workers, classes, classes).swapaxes(1, 2))
+
+
+def _smoothed(counts: Floats, smoothing: float) -> Floats:
+    """[worker, true class, answered class]: the counts with the made-up answers, see `dawid_skene`."""
+    if smoothing == 0:
+        return counts
+    classes = counts.shape[1]
+    accuracy = accuracy_of(np.trace(counts, axis1=1, axis2=2), counts.sum((1, 2)))[:, None, None]
+    same = np.eye(classes, dtype=bool)
+    return np.asarray(counts + smoothing * np.where(same, accuracy, (1 - accuracy) / max(1, classes - 1)))
+
+
+def accuracy_of(right: Floats, answers: Floats) -> Floats:
+    """[worker]: a worker's overall accuracy, 0.9 before the first answer."""
+    return (right + 0.9) / (answers + 1)
+
+
+def softmax(logarithms: Floats) -> None:
+    """Make each row of logarithms probabilities, in place."""
+    logarithms -= logarithms.max(1, keepdims=True)
+    np.exp(logarithms, out=logarithms)
+    logarithms /= logarithms.sum(1, keepdims=True)
+
+
+def pin(truth: Floats, gold: Indices) -> None:
+    """Set the rows whose class is known, in place."""
+    rows = np.flatnonzero(gold >= 0)
     truth[rows] = 0
-    truth[rows, known[rows]] = 1
-
-
-def _m_step(answers: Answers, truth: Floats, workers: int, smoothing: float) -> tuple[Floats, Floats]:
-    classes = truth.shape[1]
-    by_answer = np.zeros((workers, classes, classes))
-    np.add.at(by_answer, (answers.workers, answers.labels), truth[answers.objects])
-    counts = by_answer.swapaxes(1, 2)
-    if smoothing > 0:
-        right, total = np.trace(counts, axis1=1, axis2=2), counts.sum((1, 2))
-        accuracy = ((right + 0.9) / (total + 1))[:, None, None]
-        same = np.eye(classes, dtype=bool)
-        counts = counts + smoothing * np.where(same, accuracy, (1 - accuracy) / max(1, classes - 1))
-    confusion = np.maximum(counts, FLOOR)
-    answered = truth[np.unique(answers.objects)]
-    priors = answered.sum(0) + (1 if smoothing > 0 else FLOOR)
-    return confusion / confusion.sum(2, keepdims=True), priors / priors.sum()
-
-
-def _e_step(answers: Answers, confusion: Floats, priors: Floats, objects: int) -> Floats:
-    log_truth = np.tile(np.log(priors), (objects, 1))
-    np.add.at(log_truth, answers.objects, np.log(confusion)[answers.workers, :, answers.labels])
-    truth = np.exp(log_truth - log_truth.max(1, keepdims=True))
-    return np.asarray(truth / truth.sum(1, keepdims=True))
+    truth[rows, gold[rows]] = 1

@@ -10,16 +10,17 @@ CONFIDENCE: Final = 0.95
 _NORMAL_QUANTILE: Final = 1.959963984540054  # of 0.975: a two-sided interval of 95 %
 
 
-def wilson(errors: int, objects: int) -> tuple[float, float]:
+def wilson(errors: float, objects: float) -> tuple[float, float]:
     """The two-sided 95 % interval of an error rate: E. B. Wilson, 1927, https://doi.org/10.1080/01621459.1927.10502953.
 
         (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)
 
-    Unlike p -+ z sqrt(p(1-p)/n) it does not shrink to nothing when no error was seen. (0, 1) for no objects.
+    Unlike p -+ z sqrt(p(1-p)/n) it does not shrink to nothing when no error was seen. (0, 1) for no objects. Expected
+    numbers and effective sample sizes may be fractions.
     """
-    if objects == 0:
+    if objects <= 0:
         return 0.0, 1.0
-    rate, z2 = errors / objects, _NORMAL_QUANTILE**2
+    rate, z2 = min(1.0, errors / objects), _NORMAL_QUANTILE**2
     centre = rate + z2 / (2 * objects)
     margin = _NORMAL_QUANTILE * math.sqrt(rate * (1 - rate) / objects + z2 / (4 * objects**2))
     scale = 1 + z2 / objects
@@ -37,6 +38,13 @@ def clopper_pearson_upper(errors: int, objects: int, confidence: float = CONFIDE
     if errors >= objects:
         return 1.0
     return float(betaincinv(errors + 1, objects - errors, confidence))
+
+
+def clopper_pearson_lower(errors: int, objects: int, confidence: float = CONFIDENCE) -> float:
+    """The exact one-sided lower bound of an error rate: the smallest under which so many errors are no wonder."""
+    if errors == 0:
+        return 0.0
+    return float(betaincinv(errors, objects - errors + 1, 1 - confidence))
 
 
 def evidence_needed(budget: float, errors: int = 0, confidence: float = CONFIDENCE) -> int:

@@ -1,81 +1,104 @@
-"""What a round's people say of each object, all of them together."""
+"""What a round shows of each of its people: answers, time, skill, errors on gold, and whether they can be believed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
 
-from jobs.errors import JobError
-from jobs.labeling import answers
-from jobs.labeling.answers import Answer
-from jobs.labeling.consolidation import Answers, Indices, dawid_skene
+from jobs.labeling.answers import NO_CATEGORY, Bools, Given
+from jobs.labeling.consolidation import Floats
+from jobs.labeling.intervals import wilson
+from jobs.labeling.labeling_jobs import EXPERTS, LABELERS
 
-
-@dataclass(frozen=True)
-class Opinion:
-    """The team's label of one object, how probable it is and out of how many answers."""
-
-    label: str
-    posterior: float
-    answers: int
+SIGNIFICANCE: Final = 0.01
+"""The probability that a round drops anybody who is good enough."""
+_SHOWN: Final = 0.0005
+"""Expected numbers of answers below this are left out of a confusion matrix: they round to nothing."""
 
 
 @dataclass(frozen=True)
-class Team:
-    """The answers of a round and what follows from them."""
+class Honeypots:
+    """How each worker did on gold in this round; columns over the people."""
 
-    answers: Mapping[str, Mapping[str, Answer]]
-    """By source-ref and worker."""
-    opinions: dict[str, Opinion]
-    """By source-ref, of every answered object."""
-    blind_labels: dict[str, str]
-    """By source-ref, the labels of the answered gold objects as they come out when nothing is known beforehand."""
-    unknown_labels: int
-    unfinished_jobs: list[str]
+    objects: NDArray[np.intp]
+    errors: NDArray[np.intp]
+    p_values: Floats
+    dropped: Bools
+
+    @classmethod
+    def judged(cls, given: Given, on_gold: Bools, right: Bools, minimum_accuracy: float) -> "Honeypots":
+        """Find the people whose accuracy is surely below `minimum_accuracy`.
+
+        The exact one-sided binomial test of "the accuracy is at least the minimum": its p-value is the probability of
+        so few right answers, or fewer, at the minimum. Somebody is dropped when it is at most SIGNIFICANCE over the
+        number of people tested (Bonferroni), so a round wrongly drops anybody with probability SIGNIFICANCE at most.
+        Answers that name no category count neither way.
+
+        Only this round's answers: tested again on the same answers in each round, everybody would be dropped one day.
+        """
+        people = len(given.people)
+        counted = on_gold & ~given.before & (given.labels != NO_CATEGORY)
+        objects = np.bincount(given.workers[counted], minlength=people)
+        errors = np.bincount(given.workers[counted & ~right], minlength=people)
+        p_values = binom.cdf(objects - errors, objects, minimum_accuracy)
+        tested = max(1, int(np.count_nonzero(objects)))
+        return cls(objects, errors, p_values, np.asarray((p_values <= SIGNIFICANCE / tested) & (objects > 0)))
 
 
-def consolidated(folder: Path, categories: list[str], *, known: Mapping[str, str], expected: Collection[str]) -> Team:
-    """Read the answers of a round and consolidate them twice: with what is known of gold, and blind.
+def report(
+    given: Given, honeypots: Honeypots, counts: Floats, class_names: Sequence[str], experts: Bools
+) -> list[dict[str, Any]]:
+    """One entry for each worker who answered in this round.
+
+    `skill` is the share of a worker's answers that the consolidation believes to be right, gold included; `confusion`
+    is what they are expected to have answered how often to what: {true class: {answered class: expected answers}}.
 
     Args:
-        known: source-ref of gold objects to their class.
-        expected: source-refs that anybody can have been asked about.
-
-    Raises:
-        JobError: an answer to an object that nobody was asked about, or gold with a class that is no category.
+        counts: [worker, true class, answered class], see tasks.Opinions.
+        experts: [worker]: whether they are of the experts' tier.
     """
-    found = answers.read(folder, categories)
-    if strangers := sorted(found.answers.keys() - expected):
-        raise JobError(f"people labeled {strangers[0]}, which is in neither the pool nor the gold of this round")
-    if alien := sorted(set(known.values()) - set(categories)):
-        raise JobError(f"gold.manifest has the class {alien[0]!r}; the label categories are {', '.join(categories)}")
-    # Sorted, so that the order in which answers are found changes nothing.
-    refs = sorted(found.answers)
-    workers = sorted({worker for given in found.answers.values() for worker in given})
-    columns = _columns(found.answers, refs, workers, categories)
-    estimate = partial(dawid_skene, columns, objects=len(refs), workers=len(workers), classes=len(categories))
-    gold = np.array([categories.index(known[ref]) if ref in known else -1 for ref in refs], np.intp)
-    informed = estimate(gold=gold).posteriors
-    blind = estimate().posteriors
-    opinions = {
-        ref: Opinion(categories[int(row.argmax())], float(row.max()), len(found.answers[ref]))
-        for ref, row in zip(refs, informed, strict=True)
-    }
-    blind_labels = {ref: categories[int(row.argmax())] for ref, row in zip(refs, blind, strict=True) if ref in known}
-    return Team(found.answers, opinions, blind_labels, found.unknown_labels, found.unfinished_jobs)
+    workers = []
+    ours = given.where(~given.before)
+    for number, person in enumerate(given.people):
+        mine = ours.where(ours.workers == number)
+        if not len(mine):
+            continue
+        said, agreed = float(counts[number].sum()), float(np.trace(counts[number]))
+        skill_low, skill_high = wilson(agreed, said)
+        objects, errors = int(honeypots.objects[number]), int(honeypots.errors[number])
+        low, high = wilson(errors, objects)
+        seconds = mine.seconds[np.isfinite(mine.seconds)]
+        workers.append(
+            {
+                "worker": person,
+                "tier": EXPERTS if experts[number] else LABELERS,
+                "teams": [
+                    team for team, there in ((LABELERS, ~mine.by_experts), (EXPERTS, mine.by_experts)) if there.any()
+                ],
+                "answers": len(mine),
+                "answers_without_category": int((mine.labels == NO_CATEGORY).sum()),
+                "median_seconds": round(float(np.median(seconds)), 3) if len(seconds) else None,
+                "skill": round(agreed / said, 6) if said else None,
+                "skill_low": skill_low,
+                "skill_high": skill_high,
+                "confusion": _confusion(counts[number], class_names),
+                "gold_objects": objects,
+                "gold_errors": errors,
+                "error": errors / objects if objects else None,
+                "low": low,
+                "high": high,
+                "dropped": bool(honeypots.dropped[number]),
+                "p_value": float(honeypots.p_values[number]) if objects else None,
+            }
+        )
+    return workers
 
 
-def _columns(
-    given: Mapping[str, Mapping[str, Answer]], refs: list[str], workers: list[str], categories: list[str]
-) -> Answers:
-    worker_index = {worker: number for number, worker in enumerate(workers)}
-    label_index = {label: number for number, label in enumerate(categories)}
-    rows = [
-        (number, worker_index[worker], label_index[answer.label])
-        for number, ref in enumerate(refs)
-        for worker, answer in sorted(given[ref].items())
-    ]
-    table: Indices = np.array(rows, np.intp).reshape(-1, 3)
-    return Answers(table[:, 0], table[:, 1], table[:, 2])
+def _confusion(counts: Floats, class_names: Sequence[str]) -> dict[str, dict[str, float]]:
+    table: dict[str, dict[str, float]] = {}
+    for true, answered in np.argwhere(counts >= _SHOWN).tolist():
+        table.setdefault(class_names[true], {})[class_names[answered]] = round(float(counts[true, answered]), 3)
+    return table

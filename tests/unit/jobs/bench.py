@@ -62,18 +62,40 @@ class Bucket:
     def dataset(self, name: str) -> Path:
         return self.folder / "datasets" / name
 
-    def answer(self, round_: str, answers: Mapping[str, Mapping[str, str]], job: str = "job-0") -> None:
-        """Write worker responses {source-ref: {worker: label}} for every object of the round's human manifest."""
-        folder = self.round(round_) / "labeling-jobs" / job
-        lines = read_lines(self.round(round_) / "human.manifest")
-        write_lines(folder / "manifests" / "output" / "output.manifest", lines)
+    def answer(
+        self,
+        round_: str,
+        answers: Mapping[str, Mapping[str, str]],
+        job: str = "job-0",
+        *,
+        team: str = "labelers",
+        tasks: Iterable[Mapping[str, Any]] | None = None,
+        status: str = "Completed",
+    ) -> Path:
+        """A labeling job that asked about `tasks` (default: all of human.manifest), answered {ref: {worker: label}}.
+
+        Returns:
+            The folder of its worker responses.
+        """
+        folder = self.round(round_)
+        lines = list(tasks) if tasks is not None else self.routed(round_, "human.manifest")
+        write_lines(folder / "tasks" / team / f"{job}.manifest", lines)
+        responses = folder / "labeling-jobs" / team / job / "annotations" / "worker-response" / "iteration-1"
         for index, line in enumerate(lines):
-            given = answers.get(line["source-ref"], {})
-            if not given:
-                continue
-            path = folder / "annotations" / "worker-response" / "iteration-1" / str(index) / "2026-01-31_12:00:00.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({"answers": [response(worker, label) for worker, label in given.items()]}))
+            if given := answers.get(line["source-ref"], {}):
+                (responses / str(index)).mkdir(parents=True, exist_ok=True)
+                document = {"answers": [response(worker, label) for worker, label in given.items()]}
+                (responses / str(index) / "2026-01-31_12:00:00.json").write_text(json.dumps(document))
+        listed = folder / "labeling-jobs.json"
+        jobs = json.loads(listed.read_text()) if listed.exists() else []
+        jobs.append({"job": job, "team": team, "tasks": f"tasks/{team}/{job}.manifest", "status": status})
+        listed.write_text(json.dumps(jobs))
+        return responses
+
+    def routed(self, round_: str, name: str) -> list[dict[str, Any]]:
+        """The lines of every instance's part of a routing manifest."""
+        parts = sorted((self.round(round_) / "routing").glob(f"*/{name}"))
+        return [line for part in parts for line in read_lines(part)]
 
 
 def response(worker: str, label: str, seconds: float = 3.5) -> dict[str, Any]:
@@ -130,9 +152,9 @@ def consolidate(bucket: Bucket, root: Path, round_: str, *, previous: str | None
     inputs = {"round": bucket.round(round_), "gold": bucket.folder / "gold"}
     if previous:
         inputs["previous"] = bucket.dataset(previous)
-    chosen = {"label_attribute": ATTRIBUTE, "dataset_version": round_, "posterior_target": 0.9, **options}
-    outputs = {"round": bucket.round(round_), "dataset": bucket.dataset(round_)}
-    return _process(root, "consolidate", inputs, outputs, chosen)
+    chosen = {"round": round_, "label_attribute": ATTRIBUTE, "task": "classification", "posterior_target": 0.9}
+    chosen |= {"error_budget": 0.05, "minimum_worker_accuracy": 0.7, **options}
+    return _process(root, "consolidate", inputs, {"round": bucket.round(round_)}, chosen)
 
 
 def train(bucket: Bucket, root: Path, version: str, **hyperparameters: object) -> int:
