@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,17 +28,30 @@ _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE"
 
 @dataclass(frozen=True)
 class Container:
-    """One container of a job: its image's words, the files in it and its own /opt/ml."""
+    """One container of a job: its image's words, the files in it and its own /opt/ml. `ending` is for all hosts."""
 
     job: Job
     image: Mapping[str, Any]
     rootfs: Path
     ml: Path
     environment: Mapping[str, str]
+    ending: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
-    def pull(cls, job: Job, uri: str, *, host: int = 1, environment: Mapping[str, str]) -> "Container":
-        """The image that a job asks for, ready to run. `environment` is what the service adds.
+    def pull(
+        cls,
+        job: Job,
+        uri: str,
+        *,
+        host: int = 1,
+        environment: Mapping[str, str],
+        ending: threading.Event | None = None,
+    ) -> "Container":
+        """The image that a job asks for, ready to run.
+
+        Args:
+            environment: what the service adds.
+            ending: ends the container's work when it is set, as does stopping the job.
 
         Raises:
             JobFailed: there is no such image.
@@ -48,7 +61,7 @@ class Container:
         ml = job.folder / ("ml" if host == 1 else f"ml-{host}")
         ml.mkdir(parents=True, exist_ok=True)
         account = job.state.environment | {name.upper(): value for name, value in credentials.items()}
-        return cls(job, image, rootfs, ml, {**account, **environment})
+        return cls(job, image, rootfs, ml, {**account, **environment}, ending or threading.Event())
 
     def path(self, inside: str) -> Path:
         """Where a path below /opt/ml is on this machine."""
@@ -97,8 +110,8 @@ class Container:
         return {**inherited, **_THREADS, **image, **self.environment, **ours}
 
     def _watch(self, process: "subprocess.Popen[str]") -> None:
-        """End the whole process group when the job is told to stop, and what a finished process left behind."""
-        while process.poll() is None and not self.job.stopping.wait(0.05):
+        """End the whole process group when the job is to end, and what a finished process left behind."""
+        while process.poll() is None and not (self.job.stopping.wait(0.05) or self.ending.is_set()):
             pass
         if process.poll() is None:
             _signal(process, signal.SIGTERM)

@@ -4,7 +4,8 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-contai
 """
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from offline.runners import Job, JobFailed, storage
@@ -12,17 +13,25 @@ from offline.runners.container import Container
 
 
 def work(job: Job) -> None:
-    """Do what SageMaker does with a processing job.
+    """Do what SageMaker does with a processing job: one container per instance, each with its share of the inputs.
 
     Raises:
-        JobFailed: no data, no image, or a container ended with an error; ExitMessage holds what it said.
+        JobFailed: no data, no image, or a container ended with an error, which ends the others too; ExitMessage holds
+            what it said.
         JobStopped: the job was told to stop; its outputs are not uploaded.
     """
     hosts = range(1, job.request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] + 1)
     s3 = job.state.client("s3", **job.credentials)
+    ending = threading.Event()
     with ThreadPoolExecutor(len(hosts)) as pool:
-        containers = list(pool.map(lambda host: _run(job, s3, host, len(hosts)), hosts))
+        runs = [pool.submit(_run, job, s3, host, len(hosts), ending) for host in hosts]
+        for run in as_completed(runs):
+            if run.exception():
+                ending.set()
+                job.check()
+                run.result()
     job.check()
+    containers = [run.result() for run in runs]
     for output in job.request.get("ProcessingOutputConfig", {}).get("Outputs", []):
         target = output["S3Output"]
         for container in containers:
@@ -30,13 +39,14 @@ def work(job: Job) -> None:
                 storage.upload(s3, folder, target["S3Uri"])
 
 
-def _run(job: Job, s3: Any, host: int, hosts: int) -> Container:
+def _run(job: Job, s3: Any, host: int, hosts: int, ending: threading.Event) -> Container:
     request, application = job.request, job.request["AppSpecification"]
     container = Container.pull(
         job,
         application["ImageUri"],
         host=host,
         environment={**request.get("Environment", {}), "PROCESSING_JOB_ARN": job.arn},
+        ending=ending,
     )
     _configure(container, host, hosts)
     for item in request.get("ProcessingInputs", []):
@@ -48,7 +58,7 @@ def _run(job: Job, s3: Any, host: int, hosts: int) -> Container:
         application.get("ContainerArguments", []), application.get("ContainerEntrypoint", []), lambda _: None
     )
     message = container.ml / "output" / "message"
-    if message.exists():
+    if message.exists() and not ending.is_set():
         job.report({"ExitMessage": message.read_text(errors="replace")[:1024].strip()})
     if code and not job.stopping.is_set():
         raise JobFailed(f"AlgorithmError: See job logs for more information, exit code: {code}")

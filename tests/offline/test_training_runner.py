@@ -41,14 +41,16 @@ while True:
     time.sleep(0.02)
 """
 PROCESS = """
-import json, os, pathlib, sys
+import json, os, pathlib, sys, time
 root = pathlib.Path(os.environ["ML_ROOT"])
 inputs = (root / "processing/input").glob("**/*")
 files = sorted(str(path.relative_to(root / "processing")) for path in inputs if path.is_file())
 host = json.loads((root / "config/resourceconfig.json").read_text())["current_host"]
-if "--fail" in sys.argv:
+if "--fail" in sys.argv and host == sys.argv[-1]:
     (root / "output/message").write_text("the pool has no manifest")
     sys.exit(1)
+if "--fail" in sys.argv:
+    time.sleep(60)
 (root / f"processing/output/round/{host}.json").write_text(json.dumps({"argv": sys.argv[1:], "files": files}))
 """
 
@@ -256,31 +258,50 @@ def test_a_processing_job_reads_its_inputs_and_writes_its_outputs(bench: Bench, 
     }
 
 
-def test_sharding_gives_each_host_its_share_and_keeps_every_hosts_output(bench: Bench, process: str) -> None:
-    for number in range(5):
-        bench.put(f"shards/{number}.txt", "x")
+@pytest.mark.parametrize("kind", ["S3Prefix", "ManifestFile"])
+def test_sharding_gives_each_host_its_share_and_keeps_every_hosts_output(bench: Bench, process: str, kind: str) -> None:
+    names = [f"{number}.txt" for number in range(5)]
+    for name in names:
+        bench.put(f"shards/{name}", "x")
+    uri = f"s3://{BUCKET}/shards/"
+    if kind == "ManifestFile":
+        uri = bench.put("shards.json", json.dumps([{"prefix": uri}, *names]))
 
     job = bench.process(
         process,
         instances=2,
-        ProcessingInputs=[source(f"s3://{BUCKET}/shards/", "pool", sharded=True)],
-        ProcessingOutputConfig=outputs("sharded"),
+        ProcessingInputs=[source(uri, "pool", kind=kind, sharded=True), source(uri, "known", kind=kind)],
+        ProcessingOutputConfig=outputs(f"sharded/{kind}"),
     )
 
     assert job["ProcessingJobStatus"] == "Completed", job
-    shares = [json.loads(bench.get(f"s3://{BUCKET}/sharded/algo-{host}.json"))["files"] for host in (1, 2)]
+    files = [json.loads(bench.get(f"s3://{BUCKET}/sharded/{kind}/algo-{host}.json"))["files"] for host in (1, 2)]
+    shares = [[file for file in host if file.startswith("input/pool/")] for host in files]
     assert sorted(len(share) for share in shares) == [2, 3]
-    assert len(set(shares[0]) | set(shares[1])) == 5
+    assert sorted(shares[0] + shares[1]) == [f"input/pool/{name}" for name in names]
+    assert [sum(file.startswith("input/known/") for file in host) for host in files] == [5, 5]
 
 
 def test_the_message_of_a_failed_processing_job_is_its_exit_message(bench: Bench, process: str) -> None:
     job = bench.process(
-        process, AppSpecification={"ContainerArguments": ["--fail"]}, ProcessingOutputConfig=outputs("no")
+        process,
+        AppSpecification={"ContainerArguments": ["--fail", "algo-1"]},
+        ProcessingOutputConfig=outputs("no"),
     )
 
     assert (job["ProcessingJobStatus"], job["ExitMessage"]) == ("Failed", "the pool has no manifest")
     assert "exit code: 1" in job["FailureReason"]
     assert bench.keys("no/") == []
+
+
+def test_an_instance_that_fails_ends_the_others_and_its_job(bench: Bench, process: str) -> None:
+    started = time.monotonic()
+
+    job = bench.process(process, instances=2, AppSpecification={"ContainerArguments": ["--fail", "algo-2"]})
+
+    assert (job["ProcessingJobStatus"], job["ExitMessage"]) == ("Failed", "the pool has no manifest")
+    assert "exit code: 1" in job["FailureReason"]
+    assert time.monotonic() - started < 20
 
 
 def test_a_local_path_outside_of_opt_ml_fails_the_job(bench: Bench, process: str) -> None:
