@@ -21,10 +21,10 @@ class SortedLines:
     gigabytes. Memory stays below twice BYTES_IN_MEMORY.
     """
 
-    def __init__(self, folder: Path, *, bytes_in_memory: int = BYTES_IN_MEMORY) -> None:
+    def __init__(self, folder: Path, *, bytes_in_memory: int = BYTES_IN_MEMORY, runs: int = RUNS) -> None:
         """Args: folder: an empty one that the caller removes."""
         self.count = 0
-        self._folder, self._limit = folder, bytes_in_memory
+        self._folder, self._limit, self._runs = folder, bytes_in_memory, runs
         self._lines: list[str] = []
         self._bytes = 0
         self._generations: list[list[Path]] = [[]]
@@ -49,7 +49,7 @@ class SortedLines:
         self._write(0, iter(self._lines))
         self._lines, self._bytes = [], 0
         for number, runs in enumerate(self._generations):
-            if len(runs) == RUNS:
+            if len(runs) == self._runs:
                 self._write(number + 1, self._merged(runs, []))
                 for run in runs:
                     run.unlink()
