@@ -2,9 +2,11 @@
 
 import hashlib
 from collections import Counter, defaultdict
+from typing import Any
 
 import pytest
 
+from offline.boxes import Box, matches, overlap
 from offline.crew import EXPERTS, LABELERS, Crew, Person, default_people
 
 CLASSES = [f"class-{number}" for number in range(16)]
@@ -101,3 +103,70 @@ def test_experienced_people_have_one_rate() -> None:
     people = (Person("private.us-east-1.a", 0.01, True), Person("private.us-east-1.b", 0.02, True))
     with pytest.raises(ValueError, match="must have one error rate"):
         _ = Crew(truth={}, people=people).treacherous_share
+
+
+# ---- Boxes -----------------------------------------------------------------------------------------------------------
+
+BOXES = [Box("class-1", 10, 10, 40, 30), Box("class-2", 70, 40, 30, 40)]
+
+
+@pytest.fixture(scope="module")
+def boxes(truth: dict[str, str]) -> dict[str, list[Box]]:
+    return dict.fromkeys(truth, BOXES)
+
+
+def drawings(crew: Crew, objects: int, **about: Any) -> list[tuple[str, list[Box]]]:
+    """(who, what they drew), several people's about each of so many objects."""
+    return [
+        (answer.worker, answer.content)
+        for number in range(objects)
+        for answer in crew.answers(any_object(number)[0], CLASSES, 5, LABELERS, **{"work": "draw", **about})
+        if not isinstance(answer.content, str)
+    ]
+
+
+def test_each_person_errs_on_things_in_pictures_at_their_own_rate(
+    truth: dict[str, str], boxes: dict[str, list[Box]]
+) -> None:
+    right, objects = Counter[str](), 3_000
+    for worker, drawn in drawings(Crew(truth=truth, boxes=boxes), objects):
+        pairs = matches(BOXES, drawn, 0.5)
+        right[worker] += sum(BOXES[i].label == drawn[j].label for i, j in pairs)
+    for person in default_people():
+        low, high = interval(person.error, objects * len(BOXES))
+        assert low < 1 - right[person.worker_id] / (objects * len(BOXES)) < high, person
+
+
+def test_people_draw_beside_each_other_and_close_to_the_thing(
+    truth: dict[str, str], boxes: dict[str, list[Box]]
+) -> None:
+    drawn = [box for _, found in drawings(Crew(truth=truth, boxes=boxes), 20) for box in found]
+    assert len(set(drawn)) == len(drawn)
+    assert all(max(overlap(box, true) for true in BOXES) > 0.7 for box in drawn)
+
+
+def test_boxes_that_are_shown_and_good_are_left_as_they_are(truth: dict[str, str], boxes: dict[str, list[Box]]) -> None:
+    shown = [Box("class-1", 12, 11, 38, 30), Box("class-9", 71, 40, 30, 38), Box("class-5", 0, 90, 5, 5)]
+    crew = Crew(truth=truth, boxes=boxes, people=(Person("private.us-east-1.a", 0.0, experienced=False),))
+    (answer,) = crew.answers(any_object(0)[0], CLASSES, 1, LABELERS, work="adjust", shown=shown)
+    assert answer.content == [shown[0], Box("class-2", 71, 40, 30, 38)]
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict"),
+    [(BOXES, "right"), (BOXES[:1], "wrong"), ([*BOXES, Box("class-1", 0, 0, 5, 5)], "wrong"), ([], "wrong")],
+)
+def test_a_verdict_is_about_the_boxes_that_are_shown(
+    truth: dict[str, str], boxes: dict[str, list[Box]], shown: list[Box], verdict: str
+) -> None:
+    crew = Crew(truth=truth, boxes=boxes, people=(Person("private.us-east-1.a", 0.0, experienced=False),))
+    (answer,) = crew.answers(any_object(0)[0], ["right", "wrong"], 1, LABELERS, work="verify", shown=shown)
+    assert answer.content == verdict
+
+
+def test_a_spammer_answers_at_random(truth: dict[str, str], boxes: dict[str, list[Box]]) -> None:
+    crew = Crew(truth=truth, boxes=boxes, people=(Person("private.us-east-1.a", 0.0, experienced=False, spammer=True),))
+    said = Counter(crew.answers(any_object(number)[0], CLASSES, 1, LABELERS)[0].content for number in range(1600))
+    assert all(50 < said[name] < 160 for name in CLASSES)
+    (answer,) = crew.answers(any_object(0)[0], CLASSES, 1, LABELERS, work="draw")
+    assert not any(overlap(box, true) > 0.6 for box in answer.content for true in BOXES)  # type: ignore[union-attr,arg-type]

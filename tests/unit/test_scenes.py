@@ -47,6 +47,24 @@ def test_the_wreck_is_darker_and_flatter_than_the_reef(tmp_path: Path) -> None:
     assert spreads["wreck"] < 0.8 * spreads["reef"]
 
 
+def test_the_box_of_a_scene_is_around_its_animal(tmp_path: Path) -> None:
+    for path, box in scenes.make_scenes(tmp_path, ["crab", "octopus"], 2, seed=7):
+        assert box.label == path.parent.name
+    # The same scene with another animal differs where one of the two is, and blur carries that a little further.
+    pictures, boxes = zip(
+        *(scenes.draw(name, "reef", np.random.default_rng(5)) for name in ("crab", "seal")), strict=True
+    )
+    crab, seal = (np.asarray(picture, np.int16) for picture in pictures)
+    rows, columns = np.nonzero(np.abs(crab - seal).max(axis=-1) > 3)
+    blur = 3
+    for found, start, end in (
+        (columns, [box.left for box in boxes], [box.left + box.width for box in boxes]),
+        (rows, [box.top for box in boxes], [box.top + box.height for box in boxes]),
+    ):
+        assert min(start) - blur <= found.min() <= min(start) + blur
+        assert max(end) - blur <= found.max() + 1 <= max(end) + blur
+
+
 @pytest.mark.parametrize(
     ("name", "site", "message"), [("unicorn", "reef", "no sprite of 'unicorn'"), ("crab", "moon", "no site 'moon'")]
 )
