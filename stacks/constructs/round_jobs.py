@@ -47,6 +47,7 @@ class RoundJobs:
             verb="consolidate",
             inputs=inputs,
             options={
+                "round": at(c.ROUND),
                 "posterior-target": str(self._labeling.posterior_target),
                 "error-budget": str(self._labeling.error_budget),
                 "minimum-worker-accuracy": str(self._labeling.minimum_worker_accuracy),
