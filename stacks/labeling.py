@@ -61,14 +61,14 @@ class LabelingStack(Stack):
         )
         waiting_seconds = 2 * settings.chained_jobs * provider.job_seconds if provider else 0
         # Two teams, as often as they are asked, the processing jobs around them, and a day for all the rest.
-        self.timeout = Duration.seconds(waiting_seconds + 4 * jobs_settings.max_runtime_seconds + 24 * 3600)
+        longest = Duration.seconds(waiting_seconds + 4 * jobs_settings.max_runtime_seconds + 24 * 3600)
         self.machine = Machine(
             self,
             "Machine",
             definition=image.next(self._labeled_by(provider) if provider else self._imported()),
             operations=operations,
             statements=[*job_statements(self, PROCESSING, role), *(provider.statements if provider else ())],
-            timeout=self.timeout,
+            timeout=longest,
         )
         if settings.provider == "station":
             StationLabeler(self, "StationLabeler", bucket=self._bucket, machine=self.machine)

@@ -84,6 +84,6 @@ class LoopStack(Stack):
             "Machine",
             definition=definition,
             operations=operations,
-            # Labeling waits for people; what comes after it has its own limits, well within a month.
-            timeout=labeling.timeout.plus(Duration.days(31)),
+            # Labeling waits for people, as long as its own machine says: this one takes all that an execution may.
+            timeout=Duration.days(365),
         )

@@ -50,7 +50,10 @@ def algorithm_arn(region: str, kind: TaskKind) -> str:
 
 
 class LabelingJob(sfn.StateMachineFragment):
-    """A labeling job that tells how it ended and never fails its Map: what was caught is a result like another."""
+    """A labeling job that tells how it ended and never fails its Map: what was caught is a result like another.
+
+    With `automated`, chunks that name an algorithm are labeled with its help.
+    """
 
     def __init__(
         self,
@@ -60,13 +63,14 @@ class LabelingJob(sfn.StateMachineFragment):
         kind_name: str,
         team: Team,
         team_name: str,
+        automated: bool,
         own_page: OwnPage | None,
         bucket: s3.IBucket,
         role: JobRole,
         settings: LabelingSettings,
         tags: Sequence[Mapping[str, str]],
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, f"{construct_id}Job")
         self._scope = scope
         kind = KINDS[kind_name]
         request: dict[str, Any] = {
@@ -92,7 +96,7 @@ class LabelingJob(sfn.StateMachineFragment):
         told = sfn.Pass(scope, f"{construct_id}Failed", comment="The error is the job's result")
         self._ends: list[sfn.INextable] = [told]
         self._start: sfn.State = self._job(construct_id, request, told)
-        if settings.automated and kind.algorithm:
+        if automated:
             alone = self._job(
                 f"{construct_id}Automated",
                 request | {"LabelingJobAlgorithmsConfig.$": path(c.CHUNK, c.ALGORITHMS)},
@@ -107,7 +111,7 @@ class LabelingJob(sfn.StateMachineFragment):
     def _job(self, construct_id: str, request: Mapping[str, Any], told: sfn.Pass) -> sfn.CustomState:
         job = run_job(
             self._scope,
-            f"{construct_id}Job",
+            construct_id,
             kind=LABELING,
             request=request,
             selector={name + ".$": f"$.{name}" for name in ("LabelingJobName", "LabelCounters", "LabelingJobOutput")},

@@ -66,6 +66,7 @@ class GroundTruthPeople:
             kind_name=self._kinds[states.name],
             team=self._teams[states.name],
             team_name=states.name,
+            automated=self._settings.automated and states.name == c.LABELERS,
             own_page=self._own_page,
             bucket=self._bucket,
             role=self._role,

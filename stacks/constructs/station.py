@@ -26,11 +26,11 @@ class StationBatch(sfn.StateMachineFragment):
     def __init__(
         self, scope: Construct, construct_id: str, *, publish: Function, team_name: str, availability_seconds: int
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, f"{construct_id}Batch")
         self._told = sfn.Pass(scope, f"{construct_id}Failed", comment="The error is the batch's result")
         self._batch = tasks.LambdaInvoke(
             scope,
-            f"{construct_id}Batch",
+            construct_id,
             lambda_function=publish,
             integration_pattern=sfn.IntegrationPattern.WAIT_FOR_TASK_TOKEN,
             payload=sfn.TaskInput.from_object(_event(team_name)),

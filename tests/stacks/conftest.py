@@ -15,6 +15,8 @@ from settings import Settings
 
 Templates = Mapping[str, dict[str, Any]]
 
+VENDOR = "arn:aws:sagemaker:us-east-1:123456789012:workteam/vendor-crowd/annotators"
+
 # Every shape that the templates can take: the three stages, and each choice that adds or removes resources.
 CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "laptop": ("laptop", {}),
@@ -25,6 +27,28 @@ CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {
         "sandbox",
         {"labeling": {"workforce": {"name": "ours", "user_pool_id": "us-east-1_abc123", "client_id": "client1"}}},
     ),
+    "station": ("sandbox", {"labeling": {"provider": "station"}}),
+    "own page, vendor's team": ("sandbox", {"labeling": {"page": "custom", "vendor_workteam_arn": VENDOR}}),
+    "automated, public": (
+        "sandbox",
+        {
+            "labeling": {
+                "automated": True,
+                "error_budget": 0.05,
+                "availability_seconds": 43_200,
+                "public_workforce": {
+                    "price_usd": 0.036,
+                    "acknowledgement": "Mechanical Turk closed on 2026-09-30 and jobs for it may never be done",
+                },
+            }
+        },
+    ),
+    "boxes": ("sandbox", {"task": "detection", "jobs": {"instance_count": 3}}),
+    "boxes judged": (
+        "sandbox",
+        {"task": "detection", "labeling": {"review": "verification", "automated": True, "error_budget": 0.05}},
+    ),
+    "boxes at the station": ("sandbox", {"task": "detection", "labeling": {"provider": "station"}}),
     "on demand": ("sandbox", {"training": {"spot": False}}),
     "another region": ("sandbox", {"region": "eu-west-1"}),
 }
@@ -112,3 +136,8 @@ def statements(template: Mapping[str, Any], role: str) -> list[dict[str, Any]]:
         if any(role in text(one) for one in policy["Roles"]):
             found += policy["PolicyDocument"]["Statement"]
     return found
+
+
+def listed(value: Any) -> list[Any]:
+    """A policy's one or many, as many."""
+    return value if isinstance(value, list) else [value]

@@ -96,6 +96,7 @@ def service_calls(templates: Templates) -> Iterator[tuple[str, str, str, dict[st
 PAYLOAD: dict[str, Any] = {
     "$.pool.processing_inputs": [{"InputName": "pool", "S3Input": {"S3Uri": "s3://b/k", "S3DataType": "S3Prefix"}}],
     "$.tasks.processing_inputs": [{"InputName": "round", "S3Input": {"S3Uri": "s3://b/k", "S3DataType": "S3Prefix"}}],
+    "$.chunk.algorithms": {"LabelingJobAlgorithmSpecificationArn": "arn:aws:sagemaker:us-east-1:1:algorithm/a"},
     "$.target.input_config": {"S3Uri": "s3://b/k", "Framework": "ONNX", "DataInputConfig": "{}"},
     "$.target.output_config": {"S3OutputLocation": "s3://b/k", "TargetDevice": "rasp4b"},
 }
@@ -169,7 +170,7 @@ def test_a_job_name_comes_from_execution_state_part_retry_and_redrive(sandbox: T
         assert len(prefix[1]) + 1 + 40 <= 63, "SageMaker takes 63 characters; SHA-1 has 40"
         for part in ("$$.Execution.Id", "$$.State.Name", "$$.State.RetryCount", "$$.Execution.RedriveCount"):
             assert part in name
-    assert all("$.chunk" in name for name in names) or kind != "LabelingJob"
+    assert all("$.attempt" in name and "$.index" in name for name in names) or kind != "LabelingJob"
     assert all("$.target.name" in name for name in names) or kind != "CompilationJob"
 
 

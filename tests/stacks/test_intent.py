@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stacks.training import METRICS
-from tests.stacks.conftest import Templates, definition, only, resources, statements, text
+from tests.stacks.conftest import Templates, definition, listed, only, resources, statements, text
 
 
 def test_buckets_refuse_plain_http_and_the_public(configuration: Templates) -> None:
@@ -39,48 +39,6 @@ def test_only_production_keeps_its_data(configured: Callable[[str], Templates], 
         if resource["Type"] in ("AWS::S3::Bucket", "AWS::SageMaker::ModelPackageGroup")
     ]
     assert [resource["DeletionPolicy"] for resource in stateful] == [policy] * 3
-
-
-def test_ground_truth_gets_a_workforce_of_its_own_and_two_teams(sandbox: Templates) -> None:
-    labeling = sandbox["labeling"]
-    only(labeling, "AWS::SageMaker::Workforce")
-    teams = resources(labeling, "AWS::SageMaker::Workteam").values()
-    assert {team["WorkteamName"] for team in teams} == {"reefloop-labelers", "reefloop-experts"}
-    domain = only(labeling, "AWS::Cognito::UserPoolDomain")["Domain"]
-    assert text(domain) == "reefloop-<AWS::AccountId>"
-
-
-def test_people_can_sign_in_before_there_is_work_for_them(sandbox: Templates) -> None:
-    states = definition(sandbox["labeling"])["States"]
-    assert states["OpenPage"]["Next"] == "ListPool"
-    client = only(sandbox["labeling"], "AWS::Cognito::UserPoolClient")
-    assert client["GenerateSecret"] is True
-    assert "CallbackURLs" not in client
-
-
-def test_an_existing_workforce_is_used_with_its_own_pool(configured: Callable[[str], Templates]) -> None:
-    labeling = configured("existing workforce")["labeling"]
-    assert not resources(labeling, "AWS::SageMaker::Workforce")
-    assert not resources(labeling, "AWS::Cognito::UserPool")
-    assert "OpenPage" not in definition(labeling)["States"]
-    for team in resources(labeling, "AWS::SageMaker::Workteam").values():
-        member = team["MemberDefinitions"][0]["CognitoMemberDefinition"]
-        assert team["WorkforceName"] == "ours"
-        assert member["CognitoUserPool"] == "us-east-1_abc123"
-
-
-def test_imported_labels_need_no_people_and_change_no_other_stack(configured: Callable[[str], Templates]) -> None:
-    imported, sandbox = configured("imported labels"), configured("sandbox")
-    assert "CheckImport" in definition(imported["labeling"])["States"]
-    assert not resources(imported["labeling"], "AWS::SageMaker::Workforce")
-    for stack in ("storage", "jobs", "training", "compilation", "deployment", "loop"):
-        assert imported[stack] == sandbox[stack], stack
-
-
-def test_the_task_functions_are_those_of_the_region(configured: Callable[[str], Templates]) -> None:
-    task = definition(configured("another region")["labeling"])["States"]["Label"]["ItemProcessor"]["States"]
-    arn = task["LabelChunk"]["Parameters"]["HumanTaskConfig"]["PreHumanTaskLambdaArn"]
-    assert arn == "arn:aws:lambda:eu-west-1:568282634449:function:PRE-ImageMultiClass"
 
 
 def training_job(templates: Templates) -> dict[str, Any]:
@@ -134,19 +92,8 @@ def test_passing_a_role_is_bound_to_sagemaker(configuration: Templates) -> None:
 
 def test_registering_a_model_may_read_its_image(sandbox: Templates) -> None:
     allowed = {one for statement in statements(sandbox["training"], "RegisterFunctionRole")
-               if "Repository" in text(statement["Resource"]) for one in _listed(statement["Action"])}  # fmt: skip
+               if "Repository" in text(statement["Resource"]) for one in listed(statement["Action"])}  # fmt: skip
     assert allowed == {"ecr:BatchGetImage", "ecr:DescribeImages"}
-
-
-def test_folders_that_jobs_write_to_end_without_a_slash(sandbox: Templates) -> None:
-    labeling = definition(sandbox["labeling"])["States"]
-    chunk = labeling["Label"]["ItemProcessor"]["States"]["LabelChunk"]["Parameters"]
-    folders = [chunk["OutputConfig"]["S3OutputPath.$"]]
-    for job in ("Score", "Consolidate"):
-        outputs = labeling[job]["Parameters"]["ProcessingOutputConfig"]["Outputs"]
-        folders += [output["S3Output"]["S3Uri.$"] for output in outputs]
-    assert len(folders) == 4
-    assert not [folder for folder in folders if "/'" in folder]
 
 
 def test_a_failed_target_is_packaged_like_a_compiled_one_and_fails_alone(sandbox: Templates) -> None:
@@ -161,10 +108,10 @@ def test_a_failed_target_is_packaged_like_a_compiled_one_and_fails_alone(sandbox
 def test_a_device_writes_under_its_own_name_only(sandbox: Templates) -> None:
     device = statements(sandbox["deployment"], "TokenExchangeRole")
     written = [text(one) for statement in device if "s3:PutObject" in statement["Action"]
-               for one in _listed(statement["Resource"])]  # fmt: skip
+               for one in listed(statement["Resource"])]  # fmt: skip
     assert len(written) == 2
     assert all("/${credentials-iot:ThingName}/*" in resource for resource in written)
-    assert not [one for statement in device for one in _listed(statement["Action"]) if one.startswith("s3:Delete")]
+    assert not [one for statement in device for one in listed(statement["Action"]) if one.startswith("s3:Delete")]
 
 
 def test_code_and_model_go_to_groups_of_their_own(sandbox: Templates) -> None:
@@ -210,7 +157,3 @@ def test_everything_is_tagged_with_project_and_stage(sandbox: Templates) -> None
     bucket = only(sandbox["storage"], "AWS::S3::Bucket", "Data")
     assert {"Key": "project", "Value": "reefloop"} in bucket["Tags"]
     assert {"Key": "stage", "Value": "sandbox"} in bucket["Tags"]
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
