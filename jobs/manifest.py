@@ -44,6 +44,8 @@ class Entry:
     path: Path
     number: int
     values: dict[str, Any]
+    text: str = ""
+    """The line as it was read."""
 
     @property
     def source_ref(self) -> str:
@@ -101,10 +103,11 @@ def read(path: Path) -> Iterator[Entry]:
         for number, raw in enumerate(iter(lambda: file.readline(_MAXIMUM_LINE_BYTES + 1), b""), start=1):
             if raw.isspace():
                 continue
-            yield Entry(path, number, _parsed(raw, f"{path.name}, line {number}"))
+            values, text = _parsed(raw, f"{path.name}, line {number}")
+            yield Entry(path, number, values, text)
 
 
-def _parsed(raw: bytes, place: str) -> dict[str, Any]:
+def _parsed(raw: bytes, place: str) -> tuple[dict[str, Any], str]:
     try:
         if len(raw) > _MAXIMUM_LINE_BYTES:
             raise JobError(f"{place} has more than {MAXIMUM_LINE_CHARACTERS} characters, which is all that is allowed")
@@ -123,7 +126,7 @@ def _parsed(raw: bytes, place: str) -> dict[str, Any]:
         raise JobError(f"{place} is not a JSON object but {type(values).__name__}")
     if len(text) > MAXIMUM_LINE_CHARACTERS:
         raise JobError(f"{place} has {len(text)} characters; at most {MAXIMUM_LINE_CHARACTERS} are allowed")
-    return values
+    return values, text
 
 
 def write(path: Path, lines: Iterable[Mapping[str, Any]]) -> int:

@@ -17,7 +17,7 @@ from jobs.labeling.index import HUMAN, MACHINE, NONE, Line
 from jobs.labeling.labels import class_counts
 from jobs.labeling.splits import AUDIT, KEPT_OUT, SPLITS, drawn
 from jobs.manifest import Entry
-from jobs.paths import atomic, bucket_prefix, image_list, object_key
+from jobs.paths import atomic, bucket_prefix, image_list
 
 ROUND: Final = "round"
 """The key of a dataset's line that names the round it comes from."""
@@ -61,14 +61,8 @@ class Reader:
             classes = class_counts(entry, self.attribute, task=self.task, categories=self.categories)
             labeler = HUMAN if entry.by_human(self.attribute) else MACHINE
             created = str(metadata.get("creation-date", ""))
-        if origin is not None:
-            values = {**values, ROUND: origin}
+        self._check_bucket(entry)
         bare = manifest.CONTENT not in values
-        try:
-            self._check_bucket(entry)
-            text = manifest.text_of(values)
-        except (ValueError, RecursionError) as error:
-            raise entry.error(f"cannot be written again: {error}") from None
         return Line(
             object=None if bare else entry.content,
             bare=bare,
@@ -79,9 +73,15 @@ class Reader:
             split=split,
             fingerprint=self._fingerprint(entry),
             origin=str(values.get(ROUND, "")),
-            classes=json.dumps(classes),
-            text=text,
+            classes=_written(tuple(classes.items())),
+            text=entry.text.strip() if origin is None else self._of_round(entry),
         )
+
+    def _of_round(self, entry: Entry) -> str:
+        try:
+            return manifest.text_of({**entry.values, ROUND: self.version})
+        except (ValueError, RecursionError) as error:
+            raise entry.error(f"cannot be written again: {error}") from None
 
     def _check_bucket(self, entry: Entry) -> None:
         try:
@@ -151,7 +151,7 @@ def write_version(folder: Path, index: sqlite3.Connection, prefix: str) -> Tally
                 continue
             manifests[number].write(_complete(line, name, fingerprint) + "\n")
             if number != AUDIT:
-                listed(object_key(line.source_ref))
+                listed(line.source_ref[len(prefix) :])
             tally.add(SPLITS[number], line.labeler, line.origin, _parsed(line.classes))
     return tally
 
@@ -175,6 +175,11 @@ def _complete(line: Line, name: str, fingerprint: int | None) -> str:
     if line.fingerprint is None and fingerprint is not None:
         missing[manifest.FINGERPRINT] = f"{fingerprint % 2**BITS:016x}"
     return manifest.text_of({**json.loads(line.text), **missing}) if missing else line.text
+
+
+@lru_cache(maxsize=4096)
+def _written(classes: tuple[tuple[str, int], ...]) -> str:
+    return json.dumps(dict(classes))
 
 
 _parsed: Final = lru_cache(maxsize=4096)(json.loads)

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 Row = tuple[Any, ...]
 
-CACHE_KIB: Final = 8192
+CACHE_KIB: Final = 4096
 NONE, MACHINE, HUMAN = range(3)
 """Who labeled a line. The greater counts before the smaller."""
 

@@ -8,6 +8,7 @@ those that are equal there: Norouzi, Punjani and Fleet, "Fast Search in Hamming 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import IntFlag
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,8 @@ Sorted = Callable[[int], Iterator[tuple[Ids, NDArray[np.uint64]]]]
 
 MASKS: Final = [sum(1 << bit for bit in range(first, BITS, NEAR + 1)) for first in range(NEAR + 1)]
 """The groups of bits. Neighbouring bits are neighbouring frequencies, which agree too often: they are spread."""
+
+_SLICE: Final = 1 << 15
 
 
 def pairs(blocks: Sorted, wanted: Callable[[Ids, Ids], NDArray[np.bool_]]) -> Iterator[tuple[Ids, Ids]]:
@@ -46,50 +49,77 @@ def pairs(blocks: Sorted, wanted: Callable[[Ids, Ids], NDArray[np.bool_]]) -> It
                     yield left[chosen], right[chosen]
 
 
-@dataclass(frozen=True)
-class Prints:
-    """What is known of each distinct fingerprint, by id 0, 1, 2...: a few bytes each, so a million are a few MB."""
+class Known(IntFlag):
+    """What is known of a fingerprint from the objects that have it."""
 
-    fresh: NDArray[np.bool_]
-    """Objects have it that have no split yet."""
-    audited: NDArray[np.bool_]
-    """Objects of the audit have it, whether they were there before or have just come."""
-    known: NDArray[np.uint8]
-    """The other splits that objects with it are in since earlier versions: 1 << Split, added up."""
+    TRAIN = 1
+    VALIDATION = 2
+    TEST = 4
+    AUDIT = 8
+    """One of them is in the audit, whether it was there before or has just come."""
+    FRESH = 16
+    """One of them has no split yet."""
+    SEVERAL = 32
+    """More than one has no split yet."""
+
+
+Flags = NDArray[np.uint8]
+SETTLED: Final = Known.TRAIN | Known.VALIDATION | Known.TEST
 
 
 @dataclass(frozen=True)
 class Groups:
-    """What follows for the fresh fingerprints."""
+    """What follows for the fresh fingerprints, by their ids 0, 1, 2...: a few bytes each, so a million are a few MB."""
 
     kept_out: NDArray[np.bool_]
     """Near an audit object: what is trained on must not be."""
+    grouped: NDArray[np.bool_]
+    """In a group of two or more objects, counting those that have a split since earlier versions."""
     root: NDArray[np.int32]
-    """The smallest id of the group that a fingerprint is in; its own id when it is alone."""
-    known: NDArray[np.uint8]
-    """By root: the splits in which the group has near-duplicates since earlier versions, as in Prints."""
+    """The smallest id in the group."""
+    settled: Flags
+    """By root: the splits in which the group has near-duplicates since earlier versions, of SETTLED."""
 
 
-def groups(prints: Prints, blocks: Sorted) -> Groups:
-    """Fresh fingerprints that are near each other, directly or over others that are fresh as well."""
-    kept_out = prints.fresh & prints.audited
-    if prints.audited.any():
-        for left, right in pairs(blocks, lambda one, other: prints.audited[one] != prints.audited[other]):
-            kept_out[left] |= prints.audited[right]
-            kept_out[right] |= prints.audited[left]
-        kept_out &= prints.fresh
-    free = prints.fresh & ~kept_out
+def groups(flags: Flags, blocks: Sorted) -> Groups:
+    """Fresh fingerprints that are near each other, directly or over others that are fresh as well.
+
+    Args:
+        flags: what is Known, by id.
+    """
+    kept_out = _near_audit(flags, blocks)
+    free = (flags & Known.FRESH > 0) & ~kept_out
+    settled = np.where(free, flags & SETTLED, 0).astype(np.uint8)
     root = np.arange(len(free), dtype=np.int32)
-    known = np.where(free, prints.known, 0).astype(np.uint8)
     for left, right in pairs(blocks, lambda one, other: free[one] | free[other]):
         for one, other in ((left, right), (right, left)):
             old = free[one] & ~free[other]
-            np.bitwise_or.at(known, one[old], prints.known[other[old]])
-        _unite(root, left[free[left] & free[right]], right[free[left] & free[right]])
-    root = _roots(root, np.arange(len(root)))
-    together = np.zeros_like(known)
-    np.bitwise_or.at(together, root, known)
-    return Groups(kept_out, root, together)
+            np.bitwise_or.at(settled, one[old], flags[other[old]] & SETTLED)
+        both = free[left] & free[right]
+        _unite(root, left[both], right[both])
+
+    grouped = np.zeros_like(free)
+    for ids in _slices(len(root)):
+        roots = _roots(root, ids)
+        np.bitwise_or.at(settled, roots, settled[ids])
+        grouped[roots[(roots != ids) | (flags[ids] & Known.SEVERAL > 0)]] = True
+    for ids in _slices(len(root)):
+        grouped[ids] = free[ids] & (grouped[root[ids]] | (settled[root[ids]] > 0))
+    return Groups(kept_out, grouped, root, settled)
+
+
+def _slices(count: int) -> Iterator[Ids]:
+    for start in range(0, count, _SLICE):
+        yield np.arange(start, min(start + _SLICE, count))
+
+
+def _near_audit(flags: Flags, blocks: Sorted) -> NDArray[np.bool_]:
+    audited = flags & Known.AUDIT > 0
+    found = audited.copy()
+    if audited.any():
+        for left, right in pairs(blocks, lambda one, other: audited[one] != audited[other]):
+            found[left] = found[right] = True
+    return np.asarray(found & (flags & Known.FRESH > 0))
 
 
 def _unite(root: NDArray[np.int32], left: Ids, right: Ids) -> None:

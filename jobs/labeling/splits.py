@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Final
 
 import numpy as np
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from jobs.labeling import index as working
 from jobs.labeling.audit import is_audited
 from jobs.labeling.fingerprint import BITS
-from jobs.labeling.near_duplicates import Groups, Ids, Prints, groups
+from jobs.labeling.near_duplicates import Groups, Ids, Known, groups
 from jobs.manifest import digest
 
 SHARES: Final = {"train": 0.7, "validation": 0.15, "test": 0.15}
@@ -42,7 +42,7 @@ AUDIT: Final = SPLITS.index("audit")
 KEPT_OUT: Final = -1
 
 _ENDS: Final = list(accumulate(SHARES.values()))[:-1]
-_BLOCK: Final = 1 << 16
+_BLOCK: Final = 1 << 15
 
 
 def split_of(content: str, *, audit_share: float) -> str:
@@ -113,48 +113,37 @@ def _chosen(index: sqlite3.Connection, audit_share: float, fates: Counter[str]) 
 
 def keep_together(index: sqlite3.Connection) -> NearDuplicates:
     """Decide the splits of new objects that have near-duplicates: by fingerprint, in the table `decided`."""
-    known = " + ".join(f"(sum(split IS {split}) > 0) * {1 << split}" for split in range(AUDIT))
+    known = " + ".join(f"(sum(split IS {split}) > 0) * {1 << split}" for split in range(len(SPLITS)))
+    fresh = f"min(sum(split IS NULL), 1) * {Known.FRESH} + (sum(split IS NULL) > 1) * {Known.SEVERAL}"
     index.execute("CREATE INDEX by_fingerprint ON objects (fingerprint, split) WHERE fingerprint IS NOT NULL")
+    index.execute("CREATE TABLE prints (id INTEGER PRIMARY KEY, fingerprint INTEGER, flags INTEGER)")
     index.execute(
-        "CREATE TABLE prints"
-        " (id INTEGER PRIMARY KEY, fingerprint INTEGER, fresh INTEGER, audited INTEGER, known INTEGER)"
-    )
-    index.execute(
-        "INSERT INTO prints SELECT row_number() OVER (ORDER BY fingerprint) - 1, fingerprint,"  # noqa: S608 (numbers)
-        f" sum(split IS NULL), sum(split IS {AUDIT}) > 0, {known}"
+        f"INSERT INTO prints SELECT row_number() OVER (ORDER BY fingerprint) - 1, fingerprint, {known} + {fresh}"  # noqa: S608
         " FROM objects WHERE fingerprint IS NOT NULL GROUP BY fingerprint"
     )
-    (count,) = index.execute("SELECT count(*) FROM prints").fetchone()
-    columns = np.fromiter(
-        index.execute("SELECT fresh, audited, known FROM prints ORDER BY id"),
-        np.dtype([("fresh", np.int32), ("audited", np.bool_), ("known", np.uint8)]),
-        count,
-    )
-    prints = Prints(columns["fresh"] > 0, columns["audited"], columns["known"])
-    return _decide(index, groups(prints, partial(_blocks, index)), columns["fresh"])
+    flags = np.fromiter((row[0] for row in index.execute("SELECT flags FROM prints ORDER BY id")), np.uint8)
+    return _decide(index, groups(flags, partial(_blocks, index)))
 
 
 def _blocks(index: sqlite3.Connection, mask: int) -> Iterator[tuple[Ids, NDArray[np.uint64]]]:
     """The fingerprints in the order of some of their bits, as near_duplicates.pairs wants them."""
-    signed = mask - (1 << BITS if mask >> (BITS - 1) else 0)
+    signed = mask - (mask >> (BITS - 1) << BITS)
     rows = index.execute("SELECT id, fingerprint FROM prints ORDER BY fingerprint & ?, id", (signed,))
-    kept = np.zeros((0, 2), np.int64)
-    while len(fetched := np.array(rows.fetchmany(_BLOCK), np.int64).reshape(-1, 2)):
-        block = np.concatenate([kept, fetched])
+    columns = np.dtype([("id", np.int64), ("fingerprint", np.int64)])
+    block = np.empty(0, columns)
+    while len(fetched := np.fromiter(islice(rows, _BLOCK), columns)):
+        block = np.concatenate([block, fetched])
         # Those that are equal in these bits stay together: the last ones wait for what comes next.
-        masked = block[:, 1] & signed
+        masked = block["fingerprint"] & signed
         cut = int(np.argmax(masked == masked[-1]))
-        yield block[:cut, 0], block[:cut, 1].view(np.uint64)
-        kept = block[cut:]
-    yield kept[:, 0], kept[:, 1].copy().view(np.uint64)
+        yield block["id"][:cut], block["fingerprint"][:cut].astype(np.uint64)
+        block = block[cut:]
+    yield block["id"], block["fingerprint"].astype(np.uint64)
 
 
-def _decide(index: sqlite3.Connection, found: Groups, fresh: NDArray[np.int32]) -> NearDuplicates:
-    """Write down what follows from the groups; `fresh` counts the new objects of each fingerprint."""
-    free = (fresh > 0) & ~found.kept_out
-    size = np.bincount(found.root, np.where(free, fresh, 0), len(fresh))
+def _decide(index: sqlite3.Connection, found: Groups) -> NearDuplicates:
+    """Write down what follows from the groups."""
     index.execute("CREATE TABLE members (id INTEGER PRIMARY KEY, root INTEGER)")
-    grouped = free & ((size > 1) | (found.known > 0))[found.root]
     with working.transaction(index):
         index.executemany(
             "INSERT INTO decided SELECT fingerprint, ? FROM prints WHERE id = ?",
@@ -162,23 +151,25 @@ def _decide(index: sqlite3.Connection, found: Groups, fresh: NDArray[np.int32]) 
         )
         index.executemany(
             "INSERT INTO members VALUES (?, ?)",
-            ((one, int(found.root[one])) for one in np.flatnonzero(grouped).tolist()),
+            ((one, int(found.root[one])) for one in np.flatnonzero(found.grouped).tolist()),
         )
         index.execute(
-            "CREATE TABLE firsts AS SELECT root, min(object) AS object"
+            "CREATE TABLE firsts AS SELECT root, min(object) AS object, count(*) AS objects"
             " FROM members JOIN prints USING (id) JOIN objects USING (fingerprint) WHERE split IS NULL GROUP BY root"
         )
+        index.execute("CREATE INDEX by_root ON firsts (root)")
         rows = index.execute(
             "SELECT fingerprint, members.root, object FROM members JOIN prints USING (id) JOIN firsts USING (root)"
         )
         index.executemany(
             "INSERT INTO decided VALUES (?, ?)",
-            ((fingerprint, _of_group(int(found.known[root]), first)) for fingerprint, root, first in rows),
+            ((fingerprint, _of_group(int(found.settled[root]), first)) for fingerprint, root, first in rows),
         )
-    roots = np.flatnonzero(grouped & (found.root == np.arange(len(fresh))))
-    bridges = np.bitwise_count(found.known[roots]) > 1
-    return NearDuplicates(len(roots), int(size[roots].sum()), int(bridges.sum()))
+    groups, objects = index.execute("SELECT count(*), coalesce(sum(objects), 0) FROM firsts").fetchone()
+    roots = (found.settled[root] for (root,) in index.execute("SELECT root FROM firsts"))
+    return NearDuplicates(groups, objects, sum(int(one).bit_count() > 1 for one in roots))
 
 
-def _of_group(known: int, first: str) -> int:
-    return known.bit_length() - 1 if known else drawn(first)
+def _of_group(settled: int, first: str) -> int:
+    """The most guarded of the splits that its near-duplicates have, or where its first content falls."""
+    return settled.bit_length() - 1 if settled else drawn(first)
