@@ -14,7 +14,7 @@ from jobs import manifest
 from jobs.errors import JobError
 from jobs.labeling.fingerprint import BITS, is_fingerprint
 from jobs.labeling.index import HUMAN, MACHINE, NONE, Line
-from jobs.labeling.labels import class_counts
+from jobs.labeling.labels import Counts, class_counts
 from jobs.labeling.splits import AUDIT, KEPT_OUT, SPLITS, drawn
 from jobs.manifest import Entry
 from jobs.paths import atomic, bucket_prefix, image_list
@@ -54,7 +54,8 @@ class Reader:
 
     def _line(self, entry: Entry, *, split: int | None = None, origin: str | None = None) -> Line:
         values = entry.values
-        labeler, created, classes = NONE, "", {}
+        labeler, created = NONE, ""
+        classes: Counts = {}
         unlabeled = self.attribute not in values and self.attribute + manifest.METADATA not in values
         if not unlabeled or (origin is None and split != AUDIT):
             metadata = entry.metadata(self.attribute)
