@@ -34,12 +34,19 @@ def test_enough_evidence_without_an_error_accepts_down_to_its_least_sure_object(
 
 
 def test_with_plenty_of_evidence_one_unlucky_object_does_not_end_the_search() -> None:
-    confidences, correct = np.linspace(0.5, 1, 600), np.ones(600, bool)
+    confidences, correct = np.linspace(0.98, 1, 600), np.ones(600, bool)
     correct[-1] = False
     found = acceptance(confidences, correct, BUDGET)
-    assert (found.threshold, found.errors) == (0.5, 1)
+    assert (found.threshold, found.errors) == (0.98, 1)
     # With evidence for little more than one test there is nothing to spare.
     assert acceptance(confidences[-90:], correct[-90:], BUDGET).threshold is None
+
+
+def test_a_model_that_is_sure_of_little_is_first_tested_on_that() -> None:
+    confidences, correct = np.concatenate([np.linspace(0.99, 1, 80), np.linspace(0.1, 0.9, 520)]), np.arange(600) < 80
+    found = acceptance(confidences, correct, BUDGET)
+    assert found.threshold is not None
+    assert found.threshold > 0.85
 
 
 def test_the_search_stops_where_errors_begin() -> None:
