@@ -136,5 +136,5 @@ def _iteration(path: Path) -> int:
 
 
 def _short(path: Path) -> str:
-    """The part of a response's path that tells which it is: <job>/…/<line>/<time>.json."""
-    return f"{path.parents[4].name}/{'/'.join(path.parts[-4:])}"
+    """The part of a response's path that tells which it is: <job>/iteration-<n>/<line>/<time>.json."""
+    return f"{path.parents[4].name}/{'/'.join(path.parts[-3:])}"

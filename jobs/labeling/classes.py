@@ -89,7 +89,8 @@ class Classification:
     def agrees(self, entry: Entry, item: int) -> bool:
         return entry.class_name(self.attribute) == self.class_names[int(self._labels[item])]
 
-    def proposal(self, values: Mapping[str, Any], item: int) -> dict[str, Any]:  # noqa: ARG002 (they answer blindly)
+    def proposal(self, values: Mapping[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
+        # Experts answer blindly: there is no review of classes.
         return manifest.without_labels(values)
 
     def _estimate(

@@ -10,6 +10,7 @@ It runs when the labelers are done, and once more when experts looked at what wa
 import argparse
 import json
 from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from typing import Any, Final
 from jobs import manifest
 from jobs.labeling import fates, gold_answers, human_level, imported, people, results
 from jobs.labeling.classes import Classification
+from jobs.labeling.detection import Detection
 from jobs.labeling.gathered import Gathered
 from jobs.labeling.objects import Objects
 from jobs.labeling.tasks import Task
@@ -24,7 +26,10 @@ from jobs.manifest import METADATA, Entry
 from jobs.options import Options, share
 from jobs.paths import Root, read_json, write_json
 
-TASKS: Final = {"classification": Classification}
+TASKS: Final[Mapping[str, Callable[[str, list[str]], Task]]] = {
+    "classification": Classification,
+    "detection": Detection,
+}
 
 
 def run(root: Root, arguments: list[str]) -> None:
@@ -85,9 +90,9 @@ def _labeled(out: Path, found: Gathered, task: Task, options: argparse.Namespace
     audit = fates.audited(found.routing, found.answered, disagreements, target, options.error_budget)
     decided = fates.decide(found.objects, found.routing, found.answered, target, withdrawn=audit.withdrawn)
 
-    lines = results.labeled(found, decided, task, attribute, job_name=job_name, now=datetime.now(UTC))
-    manifest.write(out / "consolidated.manifest", lines)
-    manifest.write(out / "doubtful.manifest", results.doubtful(found, decided, task))
+    about = {"job_name": job_name, "now": datetime.now(UTC)}
+    manifest.write(out / "consolidated.manifest", results.labeled(found, decided, task, attribute, **about))
+    manifest.write(out / "doubtful.manifest", results.doubtful(found, decided, task, **about))
     manifest.write(out / "left-over.manifest", results.left_over(found, decided))
     report = people.report(found.given, found.honeypots, opinions.counts, task.class_names, found.experts)
     write_json(out / "workers.json", report)

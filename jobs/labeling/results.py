@@ -49,7 +49,7 @@ def left_over(found: Gathered, fates: NDArray[np.int8]) -> Lines:
             yield manifest.without_labels(values)
 
 
-def doubtful(found: Gathered, fates: NDArray[np.int8], task: Task) -> list[dict[str, Any]]:
+def doubtful(found: Gathered, fates: NDArray[np.int8], task: Task, **metadata: Any) -> list[dict[str, Any]]:
     """What people disagree about and no expert was asked, with gold mixed in as in the labelers' work.
 
     Gold that experts have answered least comes first: what is known of them grows where it is thinnest.
@@ -57,7 +57,7 @@ def doubtful(found: Gathered, fates: NDArray[np.int8], task: Task) -> list[dict[
     pool = len(fates)
     asked, is_gold = found.routing.asked, found.objects.is_gold
     wanted = (fates == UNCERTAIN) & ~found.answered.asked_experts[:pool]
-    lines = [task.proposal(values, item) for item, values in _lines(found, wanted, ASKED)]
+    lines = [task.proposal(values, item, found.opinions, **metadata) for item, values in _lines(found, wanted, ASKED)]
     known = np.flatnonzero(asked & is_gold)
     others = int((asked & ~is_gold).sum())
     count = -(-len(lines) * len(known) // others) if others else 0

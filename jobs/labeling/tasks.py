@@ -74,5 +74,5 @@ class Task(Protocol):
     def honeypots_for_experts(self) -> bool:
         """Whether gold can be mixed into the experts' work without showing."""
 
-    def proposal(self, values: Mapping[str, Any], item: int) -> dict[str, Any]:
-        """The line of an object in doubt as experts get it."""
+    def proposal(self, values: Mapping[str, Any], item: int, opinions: Opinions, **metadata: Any) -> dict[str, Any]:
+        """The line of an object in doubt as experts get it; `metadata` as for `line`."""
