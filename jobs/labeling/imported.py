@@ -1,26 +1,67 @@
-"""Labels that another tool gave: taken as they are, under this project's attribute."""
+"""Labels that another tool gave: taken as they are, under this project's attribute.
 
-from typing import Any
+An import names images and not their contents, so `source-ref` says what is the same object; merging finds the content
+where an earlier round has listed the image. Several labels of one object are all handed on: merging keeps the one that
+counts, whatever their order, and counts the others.
+"""
 
-from jobs.manifest import METADATA, Entry, label_attributes, without_labels
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
+from pathlib import Path
+from typing import Any, Final
+
+from jobs import manifest
+from jobs.labeling.labels import class_counts
+from jobs.manifest import METADATA, Entry, without_labels
+
+_NAMES: Final = {"classification": "class-name", "detection": "class-map"}
+"""Where the metadata of a label names its classes, by task."""
 
 
-def renamed(entry: Entry, attribute: str, categories: list[str]) -> dict[str, Any]:
+def labels(
+    path: Path, attribute: str, categories: list[str], *, task: str, gold: Set[str], tally: Counter[str]
+) -> Iterator[dict[str, Any]]:
+    """The labeled lines of an import.
+
+    Args:
+        gold: source-refs of what is known for sure, which is left out.
+        tally: counts every line by its fate: human, machine or gold.
+
+    Raises:
+        JobError: a line that cannot be understood, named.
+    """
+    for entry in manifest.read(path):
+        if entry.source_ref in gold:
+            tally["gold"] += 1
+            continue
+        line = renamed(entry, attribute, categories, task=task)
+        tally["human" if line[attribute + METADATA]["human-annotated"] == "yes" else "machine"] += 1
+        yield line
+
+
+def renamed(entry: Entry, attribute: str, categories: list[str], *, task: str = "classification") -> dict[str, Any]:
     """The line with its one label under `attribute`; a label that does not say who gave it is a person's.
 
     Raises:
         JobError: no label, more than one, or a class that is not among the categories.
     """
-    found = label_attributes(entry.values)
+    key = _NAMES[task]
+    metadata_of = {name: about for name, about in entry.values.items() if isinstance(about, dict) and key in about}
+    found = [name.removesuffix(METADATA) for name in metadata_of if name.endswith(METADATA)]
     if len(found) != 1:
-        raise entry.error(f"must have exactly one label attribute with a class-name; it has {found or 'none'}")
-    name = entry.class_name(found[0])
-    if name not in categories:
-        raise entry.error(f"has the unknown class {name!r}; known are {', '.join(categories)}")
-    metadata = entry.metadata(found[0])
-    by_human = "no" if metadata.get("human-annotated") == "no" else "yes"
-    return {
-        **without_labels(entry.values),
-        attribute: categories.index(name),
-        attribute + METADATA: {**metadata, "human-annotated": by_human},
-    }
+        raise entry.error(f"must have exactly one label attribute with a {key}; it has {found or 'none'}")
+    classes = class_counts(entry, found[0], task=task, categories=categories)
+    metadata = dict(entry.metadata(found[0]))
+    metadata["human-annotated"] = "no" if metadata.get("human-annotated") == "no" else "yes"
+    value: Any = categories.index(next(iter(classes))) if task == "classification" else entry.values[found[0]]
+    if task == "detection":
+        value, metadata["class-map"] = _renumbered(value, metadata["class-map"], categories)
+    return {**without_labels(entry.values), attribute: value, attribute + METADATA: metadata}
+
+
+def _renumbered(
+    label: Mapping[str, Any], names: Mapping[str, str], categories: list[str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Boxes with the numbers that their classes have in this project."""
+    boxes = [{**box, "class_id": categories.index(names[str(box["class_id"])])} for box in label["annotations"]]
+    return {**label, "annotations": boxes}, {str(number): name for number, name in enumerate(categories)}
