@@ -97,11 +97,14 @@ def _parser() -> Parser:
     label.add_argument("--abandon", action="store_true", help="end the batches without the answers that they lack")
     label.add_argument("--yes", action="store_true", help="do not ask before abandoning")
 
+    report = add("report", "console.commands.report", "what a round's labels are worth, and who gave them")
+    report.add_argument("--round", required=True, metavar="ROUND", dest="round_")
+
     destroy = add("destroy", "console.commands.destroy", "remove what the loop made, so that `cdk destroy` works")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     destroy.add_argument("--force", action="store_true", help="even where the stage keeps its data")
 
-    for command in (preflight, start, watch, label, destroy):
+    for command in (preflight, start, watch, label, report, destroy):
         command.add_argument("--stage", metavar="NAME", help="a named stage of cdk.json (default: its `stage`)")
     return parser
 
