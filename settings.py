@@ -98,6 +98,8 @@ class LabelingSettings(Branch):
     """The share of objects that people label whatever the machine thinks; never trained on, they check it for good."""
     honeypot_share: Share = 0.1
     """Gold objects mixed into the people's work, as a share of it."""
+    baseline_objects: int = Field(50, ge=0)
+    """Gold objects that experts label in each round, knowing nothing: what the human level is measured on."""
     posterior_target: Share = 0.9
     """A consolidated label less certain than this goes to the experts, and does not reach training."""
     minimum_worker_accuracy: Share = 0.7

@@ -27,3 +27,10 @@ def share(text: str) -> float:
 def share_or_none(text: str) -> float:
     """A share from 0 up to but without 1."""
     return 0.0 if float(text) == 0 else share(text)
+
+
+def natural(text: str) -> int:
+    """A whole number from 0 up."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
+    return int(text)

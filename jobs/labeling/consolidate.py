@@ -23,7 +23,7 @@ from jobs.labeling.gathered import Gathered
 from jobs.labeling.objects import Objects
 from jobs.labeling.tasks import Task
 from jobs.manifest import METADATA, Entry
-from jobs.options import Options, share
+from jobs.options import Options, natural, share
 from jobs.paths import Root, read_json, write_json
 
 TASKS: Final[Mapping[str, Callable[[str, list[str]], Task]]] = {
@@ -66,6 +66,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--posterior-target", type=share, required=True)
     parser.add_argument("--error-budget", type=share, required=True)
     parser.add_argument("--minimum-worker-accuracy", type=share, required=True)
+    parser.add_argument("--baseline-objects", type=natural, required=True)
     parser.add_argument("--job-name")
     return parser.parse_args(arguments)
 
@@ -92,7 +93,9 @@ def _labeled(out: Path, found: Gathered, task: Task, options: argparse.Namespace
 
     about = {"job_name": job_name, "now": datetime.now(UTC)}
     manifest.write(out / "consolidated.manifest", results.labeled(found, decided, task, attribute, **about))
-    manifest.write(out / "doubtful.manifest", results.doubtful(found, decided, task, **about))
+    manifest.write(
+        out / "doubtful.manifest", results.doubtful(found, decided, task, baseline=options.baseline_objects, **about)
+    )
     manifest.write(out / "left-over.manifest", results.left_over(found, decided))
     report = people.report(found.given, found.honeypots, opinions.counts, task.class_names, found.experts)
     write_json(out / "workers.json", report)

@@ -49,10 +49,16 @@ def left_over(found: Gathered, fates: NDArray[np.int8]) -> Lines:
             yield manifest.without_labels(values)
 
 
-def doubtful(found: Gathered, fates: NDArray[np.int8], task: Task, **metadata: Any) -> list[dict[str, Any]]:
+def doubtful(
+    found: Gathered, fates: NDArray[np.int8], task: Task, *, baseline: int, **metadata: Any
+) -> list[dict[str, Any]]:
     """What people disagree about and no expert was asked, with gold mixed in as in the labelers' work.
 
     Gold that experts have answered least comes first: what is known of them grows where it is thinnest.
+
+    Args:
+        baseline: experts get at least so many of the gold objects that the labelers had, in one round once: without
+            answers to gold nobody knows how good the best people are.
     """
     pool = len(fates)
     asked, is_gold = found.routing.asked, found.objects.is_gold
@@ -61,6 +67,8 @@ def doubtful(found: Gathered, fates: NDArray[np.int8], task: Task, **metadata: A
     known = np.flatnonzero(asked & is_gold)
     others = int((asked & ~is_gold).sum())
     count = -(-len(lines) * len(known) // others) if others else 0
+    if not found.answered.asked_experts.any():
+        count = max(count, baseline)
     by_experts = np.bincount(found.given.objects[found.given.by_experts], minlength=len(found.objects))
     ranked = sorted(
         known.tolist(), key=lambda item: (by_experts[item], digest("expert", found.objects.gold[item].content))

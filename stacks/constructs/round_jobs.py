@@ -51,6 +51,7 @@ class RoundJobs:
                 "posterior-target": str(self._labeling.posterior_target),
                 "error-budget": str(self._labeling.error_budget),
                 "minimum-worker-accuracy": str(self._labeling.minimum_worker_accuracy),
+                "baseline-objects": str(self._labeling.baseline_objects),
             },
             output=("round", c.round_key("{}")),
         )

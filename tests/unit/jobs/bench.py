@@ -92,6 +92,10 @@ class Bucket:
         listed.write_text(json.dumps(jobs))
         return responses
 
+    def found(self, round_: str, name: str) -> Any:
+        """What a job wrote to a round's <name>.json."""
+        return json.loads((self.round(round_) / f"{name}.json").read_text())
+
     def routed(self, round_: str, name: str) -> list[dict[str, Any]]:
         """The lines of every instance's part of a routing manifest."""
         parts = sorted((self.round(round_) / "routing").glob(f"*/{name}"))
@@ -153,7 +157,7 @@ def consolidate(bucket: Bucket, root: Path, round_: str, *, previous: str | None
     if previous:
         inputs["previous"] = bucket.dataset(previous)
     chosen = {"round": round_, "label_attribute": ATTRIBUTE, "task": "classification", "posterior_target": 0.9}
-    chosen |= {"error_budget": 0.05, "minimum_worker_accuracy": 0.7, **options}
+    chosen |= {"error_budget": 0.05, "minimum_worker_accuracy": 0.7, "baseline_objects": 0, **options}
     return _process(root, "consolidate", inputs, {"round": bucket.round(round_)}, chosen)
 
 

@@ -428,3 +428,16 @@ def test_an_object_that_nobody_was_given_stops_the_job(bucket: Bucket, root: Pat
     bucket.answer("r1", right_answers(bucket, "r1"))
     assert consolidate(bucket, root, "r1") == 1
     assert 'r1-2.jpg" was routed neither to the machine nor to people' in message(root)
+
+
+def test_experts_get_gold_once_in_a_round_so_that_their_error_is_known(bucket: Bucket, root: Path) -> None:
+    put_round(bucket, "r1", 30, gold=10)
+    bucket.answer("r1", right_answers(bucket, "r1"))
+    assert consolidate(bucket, root, "r1", baseline_objects=4) == 0
+    asked = read_lines(bucket.round("r1") / "doubtful.manifest")
+    assert len(asked) == 4
+    assert all(line["source-ref"].startswith(BUCKET + "gold/") for line in asked)
+    opinions = {line["source-ref"]: {"emil": bucket.truth[line["source-ref"]]} for line in asked}
+    bucket.answer("r1", opinions, "job-e", team="experts", tasks=asked)
+    assert consolidate(bucket, root, "r1", baseline_objects=4) == 0
+    assert refs(bucket, "doubtful") == []
