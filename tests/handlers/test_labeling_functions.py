@@ -1,9 +1,10 @@
 import json
+from typing import Any
 
 import pytest
 
 from reefloop import contracts, payloads
-from reefloop.labeling import check_import, list_pool, write_tasks
+from reefloop.labeling import check_import, list_pool
 from reefloop.labeling.categories import CategoriesInvalid
 from reefloop.labeling.check_import import ImportInvalid
 from reefloop.labeling.imported import LabelInvalid
@@ -20,8 +21,12 @@ def pooled(account: Account, round_: str) -> list[str]:
     return [line["source-ref"].removeprefix(f"s3://{DATA}/") for line in lines]
 
 
-def input_uris(answer: payloads.Pool | payloads.Tasks) -> dict[str, str]:
-    return {item["InputName"]: item["S3Input"]["S3Uri"] for item in answer["processing_inputs"]}
+def inputs(answer: payloads.Pool) -> dict[str, dict[str, str]]:
+    return {item["InputName"]: item["S3Input"] for item in answer["processing_inputs"]}
+
+
+def input_uris(answer: payloads.Pool) -> dict[str, str]:
+    return {name: item["S3Uri"] for name, item in inputs(answer).items()}
 
 
 def labeled(key: str, name: str = "crab") -> dict[str, object]:
@@ -92,17 +97,38 @@ class TestListPool:
         account.put("images/a.jpg", any_bytes())
         assert list_pool.handler({"round": round_}, None)["objects"] == 1
 
-    def test_names_the_images_of_pool_and_gold_for_the_scoring_job(self, account: Account) -> None:
+    def test_takes_again_what_an_earlier_round_left_over_until_a_round_does_not(self, account: Account) -> None:
+        for name in ("left", "labeled"):
+            account.put(f"images/{name}.jpg", name.encode())
+        first, second, third = any_round(), any_round(), any_round()
+        list_pool.handler({"round": first}, None)
+        [left] = [line for line in account.get_lines(f"rounds/{first}/pool.manifest") if "left" in line["source-ref"]]
+        account.put_lines(f"rounds/{first}/left-over.manifest", [left])
+        list_pool.handler({"round": second}, None)
+        assert pooled(account, second) == ["images/left.jpg"]
+        list_pool.handler({"round": third}, None)
+        assert pooled(account, third) == []
+
+    def test_gives_each_instance_its_share_of_the_pool_and_all_that_is_known(self, account: Account) -> None:
         account.put("images/upload/new.jpg", any_bytes())
-        account.put("gold/images/known.png", any_bytes())
         account.put_lines(contracts.GOLD_MANIFEST, [labeled("gold/images/known.png")] * 2)
+        account.put_json("datasets/d1/card.json", {})
+        account.put_lines("datasets/d1/audit.manifest", [labeled("images/audited.png")])
         round_ = any_round()
-        list_pool.handler({"round": round_}, None)
-        assert account.get_json(f"rounds/{round_}/images.json") == [
-            {"prefix": f"s3://{DATA}/"},
-            "gold/images/known.png",
-            "images/upload/new.jpg",
-        ]
+        answer = list_pool.handler({"round": round_}, None)
+        prefix = {"prefix": f"s3://{DATA}/"}
+        assert account.get_json(f"rounds/{round_}/images.json") == [prefix, "images/upload/new.jpg"]
+        known = account.get_json(f"rounds/{round_}/known-images.json")
+        assert known == [prefix, "gold/images/known.png", "images/audited.png"]
+        assert inputs(answer)["images"]["S3DataDistributionType"] == "ShardedByS3Key"
+        assert inputs(answer)["known"]["S3DataDistributionType"] == "FullyReplicated"
+        assert inputs(answer)["previous"]["S3Uri"] == f"s3://{DATA}/datasets/d1/"
+
+    def test_no_model_scores_boxes(self, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+        account.put("images/a.jpg", any_bytes())
+        account.register(any_model_version())
+        monkeypatch.setenv("TASK", "detection")
+        assert "model" not in inputs(list_pool.handler({"round": any_round()}, None))
 
     def test_gives_the_scoring_job_no_model_before_one_was_approved(self, account: Account) -> None:
         account.put("images/a.jpg", any_bytes())
@@ -135,8 +161,7 @@ class TestListPool:
             AppSpecification={"ImageUri": "image"},
             RoleArn="arn:aws:iam::123456789012:role/any-role",
         )
-        [images] = [item for item in answer["processing_inputs"] if item["InputName"] == "images"]
-        assert images["S3Input"]["S3DataType"] == "ManifestFile"
+        assert inputs(answer)["images"]["S3DataType"] == "ManifestFile"
 
     @pytest.mark.parametrize("round_", ["", "a/b", "../up", " a", "a b", "é", "x" * 64, None])
     def test_refuses_a_round_that_cannot_be_part_of_a_key(self, account: Account, round_: str) -> None:
@@ -178,56 +203,6 @@ class TestListPool:
             list_pool.handler({"round": any_round()}, None)
 
 
-class TestWriteTasks:
-    def test_cuts_the_work_into_labeling_jobs(self, account: Account) -> None:
-        round_ = any_round()
-        lines = [{"source-ref": f"s3://{DATA}/images/{number}.jpg"} for number in range(5)]
-        account.put_lines(f"rounds/{round_}/human.manifest", lines)
-        uris = [chunk["manifest_uri"] for chunk in write_tasks.handler({"round": round_}, None)["chunks"]]
-        assert uris == [f"s3://{DATA}/rounds/{round_}/tasks/{number}.manifest" for number in range(3)]
-        assert [account.get(uri).count(b"\n") for uri in uris] == [2, 2, 1]
-        assert b"".join(map(account.get, uris)) == account.get(f"s3://{DATA}/rounds/{round_}/human.manifest")
-
-    def test_has_no_chunk_when_the_machine_was_sure_of_everything(self, account: Account) -> None:
-        round_ = any_round()
-        account.put(f"rounds/{round_}/human.manifest", b"")
-        assert write_tasks.handler({"round": round_}, None)["chunks"] == []
-
-    def test_writes_the_page_that_people_see(self, account: Account) -> None:
-        round_ = any_round()
-        account.put(f"rounds/{round_}/human.manifest", b"")
-        template = account.get(write_tasks.handler({"round": round_}, None)["template_uri"]).decode()
-        assert 'name="crowd-image-classifier"' in template
-        assert 'src="{{ task.input.taskObject | grant_read_access }}"' in template
-        assert 'categories="{{ task.input.labels | to_json | escape }}"' in template
-
-    def test_run_again_gives_the_same(self, account: Account) -> None:
-        round_ = any_round()
-        account.put_lines(f"rounds/{round_}/human.manifest", [{"source-ref": f"s3://{DATA}/images/a.jpg"}])
-        assert write_tasks.handler({"round": round_}, None) == write_tasks.handler({"round": round_}, None)
-
-    def test_consolidation_grows_the_dataset_finished_last(self, account: Account) -> None:
-        round_, previous = any_round(), any_round()
-        account.put(f"rounds/{round_}/human.manifest", b"")
-        account.put_json(f"datasets/{previous}/card.json", {})
-        account.put_json(f"datasets/{round_}/card.json", {})  # of an earlier try of this very round
-        account.put(f"datasets/{any_round()}/train.manifest", b"")  # never finished
-        assert input_uris(write_tasks.handler({"round": round_}, None)) == {
-            "round": f"s3://{DATA}/rounds/{round_}/",
-            "gold": f"s3://{DATA}/gold/",
-            "previous": f"s3://{DATA}/datasets/{previous}/",
-        }
-
-    def test_the_first_round_grows_no_dataset(self, account: Account) -> None:
-        round_ = any_round()
-        account.put(f"rounds/{round_}/human.manifest", b"")
-        assert "previous" not in input_uris(write_tasks.handler({"round": round_}, None))
-
-    def test_asks_for_the_routing_when_there_is_none(self, account: Account) -> None:
-        with pytest.raises(ObjectMissing, match=r"human\.manifest does not exist"):
-            write_tasks.handler({"round": any_round()}, None)
-
-
 class TestCheckImport:
     def test_counts_the_lines_of_a_good_import(self, account: Account) -> None:
         round_ = any_round()
@@ -261,6 +236,37 @@ class TestCheckImport:
         account.put_lines(f"rounds/{round_}/import.manifest", [labeled("fine.jpg"), line])
         with pytest.raises(error, match=rf"import\.manifest line 2.*{message}"):
             check_import.handler({"round": round_}, None)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({}, ""),
+            ({"boxes": []}, ""),
+            ({"class_map": {"0": "whale"}}, "class-name 'whale', which is not among"),
+            ({"class_map": {}}, "class-name None"),
+            ({"boxes": [{"class_id": 0, "left": -1, "top": 0, "width": 2, "height": 2}]}, "whole pixels from 0 up"),
+            ({"boxes": [{"class_id": 0, "left": 1.5, "top": 0, "width": 2, "height": 2}]}, "whole pixels from 0 up"),
+            ({"boxes": ["box"]}, "whole pixels from 0 up"),
+            ({"boxes": None}, "must be"),
+        ],
+    )
+    def test_boxes_are_checked_one_by_one(
+        self, account: Account, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], message: str
+    ) -> None:
+        monkeypatch.setenv("TASK", "detection")
+        round_ = any_round()
+        boxes = change.get("boxes", [{"class_id": 0, "left": 0, "top": 0, "width": 2, "height": 2}])
+        line = {
+            "source-ref": f"s3://{DATA}/a.jpg",
+            "kind": {"annotations": boxes},
+            "kind-metadata": {"class-map": change.get("class_map", {"0": "crab"})},
+        }
+        account.put_lines(f"rounds/{round_}/import.manifest", [line])
+        if message:
+            with pytest.raises(LabelInvalid, match=rf"import\.manifest line 1.*{message}"):
+                check_import.handler({"round": round_}, None)
+        else:
+            assert check_import.handler({"round": round_}, None)["objects"] == 1
 
     def test_names_a_line_that_is_not_json(self, account: Account) -> None:
         round_ = any_round()

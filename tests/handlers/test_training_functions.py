@@ -11,7 +11,7 @@ from reefloop.model_card import ModelInvalid
 from reefloop.registry import RegistryInvalid
 from reefloop.storage import ObjectInvalid, ObjectMissing
 from reefloop.training import prepare, register
-from reefloop.training.prepare import DatasetMissing
+from reefloop.training.prepare import DatasetMissing, DatasetUnsuitable
 from tests.any import any_model_card, any_model_files, any_model_version, any_round, tar_gz
 from tests.handlers.account import DATA, GROUP, Account
 
@@ -46,6 +46,11 @@ class TestPrepare:
         account.put("datasets/d1/train.manifest", b"")
         with pytest.raises(DatasetMissing, match=f"dataset version '{version}' has no .*card.json"):
             prepare.handler({"dataset_version": version, "execution": EXECUTION}, None)
+
+    def test_refuses_a_dataset_of_boxes(self, account: Account) -> None:
+        account.put_json("datasets/d1/card.json", {"task": "detection"})
+        with pytest.raises(DatasetUnsuitable, match="'d1' is one for detection, and training makes classifiers only"):
+            prepare.handler({"dataset_version": "d1", "execution": EXECUTION}, None)
 
     def test_names_every_variable_that_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("DATA_BUCKET")

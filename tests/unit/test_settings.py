@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reefloop.compilation.targets import TARGETS, Target
+from reefloop.labeling import ground_truth
 from settings import STAGES, Settings, SettingsError
 
 
@@ -33,11 +34,58 @@ def test_laptop_differs_from_sandbox_in_numbers_only() -> None:
     assert laptop == sandbox
 
 
+PUBLIC = {
+    "price_usd": 0.036,
+    "acknowledgement": "Mechanical Turk closed on 2026-09-30 and jobs for it may never be done",
+}
+VENDOR = "arn:aws:sagemaker:us-east-1:123456789012:workteam/vendor-crowd/annotators"
+HALF_A_DAY = {"availability_seconds": 43_200}
+
+
+@pytest.mark.parametrize(
+    "branches",
+    [
+        {"labeling": {"provider": "station"}},
+        {"task": "detection", "labeling": {"provider": "station"}},
+        {"labeling": {"page": "custom", "vendor_workteam_arn": VENDOR}},
+        {"labeling": {"automated": True, "error_budget": 0.05}},
+        {"labeling": {"public_workforce": PUBLIC, **HALF_A_DAY}},
+        {"task": "detection", "labeling": {"public_workforce": PUBLIC, "review": "verification", **HALF_A_DAY}},
+    ],
+)
+def test_choices_that_fit_together_are_taken(branches: dict[str, Any]) -> None:
+    assert load(**branches)
+
+
 @pytest.mark.parametrize(
     ("branches", "message"),
     [
         ({"labeling": {"provider": "crowd"}}, "'ground-truth', 'station' or 'import'"),
         ({"task": "segmentation"}, "'classification' or 'detection'"),
+        ({"task": "detection", "labeling": {"page": "custom"}}, "labeling.page 'custom' asks for classes"),
+        ({"labeling": {"automated": True}}, "error_budget 0.01 asks for more: set it to 0.05 or more"),
+        ({"labeling": {"automated": True, "error_budget": 0.05, "page": "custom"}}, "leave automated or page out"),
+        ({"labeling": {"provider": "station", "page": "custom"}}, "page is Ground Truth's alone"),
+        ({"labeling": {"provider": "import", "vendor_workteam_arn": VENDOR}}, "provider is 'import': leave it out"),
+        ({"labeling": {"vendor_workteam_arn": "arn:aws:iam::1:role/r"}}, "should match pattern"),
+        ({"region": "eu-west-1", "labeling": {"vendor_workteam_arn": VENDOR}}, "is not of region eu-west-1"),
+        ({"labeling": {"vendor_workteam_arn": VENDOR, "public_workforce": PUBLIC}}, "labelers are one or the other"),
+        ({"labeling": {"public_workforce": {"price_usd": 0.036}}}, "Field required"),
+        (
+            {"labeling": {"public_workforce": PUBLIC | {"acknowledgement": "yes"}}},
+            "Mechanical Turk closed on 2026-09-30",
+        ),
+        ({"labeling": {"public_workforce": PUBLIC}}, "is more than the 43200 that the public workforce keeps a task"),
+        (
+            {"labeling": {"public_workforce": PUBLIC | {"price_usd": 0.05}, **HALF_A_DAY}},
+            "one of the service's prices for classification: 0.012, 0.024, 0.036",
+        ),
+        (
+            {"task": "detection", "labeling": {"public_workforce": PUBLIC | {"price_usd": 0.012}, **HALF_A_DAY}},
+            "one of the service's prices for detection: 0.036",
+        ),
+        ({"labeling": {"chained_jobs": 6}}, "less than or equal to 5"),
+        ({"jobs": {"instance_count": 0}}, "greater than or equal to 1"),
         ({"compilation": {"targets": ["toaster"]}}, "unknown target 'toaster'; known are linux-x86_64"),
         ({"compilation": {"targets": []}}, "at least one target"),
         ({"compilation": {"targets": ["imx8mplus"], "minimum_targets": 2}}, "minimum_targets 2 is more than the 1"),
@@ -74,3 +122,11 @@ def test_a_target_names_a_device_or_a_platform() -> None:
 
 def test_targets_are_known_by_their_own_names() -> None:
     assert all(name == target.name for name, target in TARGETS.items())
+
+
+@given(st.sampled_from(ground_truth.KINDS["classification"].prices_usd))
+def test_a_price_keeps_its_value_in_the_services_units(usd: float) -> None:
+    amount = ground_truth.price(usd)
+    assert amount["Dollars"] * 1000 + amount["Cents"] * 10 + amount["TenthFractionsOfACent"] == round(usd * 1000)
+    assert amount["Cents"] < 100
+    assert amount["TenthFractionsOfACent"] < 10
