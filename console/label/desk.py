@@ -94,7 +94,7 @@ class Desk:
     def _wanted(self, index: int) -> bool:
         return self.votes.missing(index) > 0 and index not in self.mine
 
-    def picture(self, index: int, *, decode: bool = False) -> Picture:
+    def picture(self, index: int) -> Picture:
         """The image of an object.
 
         Raises:
@@ -102,7 +102,7 @@ class Desk:
             botocore.exceptions.ClientError, BotoCoreError: S3 did not answer; another time it may.
         """
         try:
-            picture = fetch(self.clients, self.batch.bucket, self.subjects[index].image, decode=decode)
+            picture = fetch(self.clients, self.batch.bucket, self.subjects[index].image)
         except Unreadable:
             self.votes.broken.add(index)
             raise
@@ -113,11 +113,11 @@ class Desk:
         """Write an answer into the bucket.
 
         Raises:
-            BatchOver: it comes too late.
+            BatchOver: the round went on already. A batch whose time is over takes answers: it may be published again.
             AnswerInvalid: it is none.
             Unreadable, botocore.exceptions.ClientError, BotoCoreError: it could not be checked or written.
         """
-        if self.state != "open":
+        if self.state == "complete":
             raise BatchOver(self.sentence)
         size = self._sizes.get(index) or self.picture(index).size
         self.votes.save(index, self.voter, response(self.worker, content(self.batch, given, size), spent))

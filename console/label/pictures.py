@@ -28,8 +28,8 @@ class Picture:
     size: tuple[int, int]
 
 
-def fetch(clients: Clients, bucket: str, key: str, *, decode: bool = False) -> Picture:
-    """An image of the bucket; `decode` looks at every pixel, which takes its time.
+def fetch(clients: Clients, bucket: str, key: str) -> Picture:
+    """An image of the bucket. It is decoded here: browsers show half an image without a word.
 
     Raises:
         Unreadable: there is no such key, or no JPEG or PNG under it.
@@ -47,7 +47,7 @@ def fetch(clients: Clients, bucket: str, key: str, *, decode: bool = False) -> P
         raise Unreadable(f"s3://{bucket}/{key} has {answer['ContentLength']} bytes; {LARGEST_BYTES} are allowed")
     body = answer["Body"].read()
     try:
-        return _open(body, decode=decode)
+        return _open(body)
     # Pillow's decoders raise nearly anything on bytes that are not an image.
     except Exception as error:
         raise Unreadable(f"s3://{bucket}/{key} is no JPEG or PNG: {error or type(error).__name__}") from error
@@ -61,8 +61,10 @@ def _is_missing(clients: Clients, bucket: str, key: str, code: str) -> bool:
     return key not in list_keys(clients, bucket, key)
 
 
-def _open(body: bytes, *, decode: bool) -> Picture:
+def _open(body: bytes) -> Picture:
     with Image.open(io.BytesIO(body), formats=("JPEG", "PNG")) as image:
-        if decode:
-            image.load()
-        return Picture(body, _TYPES[SUFFIXES[image.format or ""]], image.size)
+        picture = Picture(body, _TYPES[SUFFIXES[image.format or ""]], image.size)
+        # A JPEG need not be decoded to its full size to be read to its end.
+        image.draft("RGB", (1, 1))
+        image.load()
+        return picture

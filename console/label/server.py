@@ -26,14 +26,12 @@ from console.label.station import NoSuchObject, Ref, Station
 
 HOST: Final = "127.0.0.1"
 _LARGEST_REQUEST: Final = 1024 * 1024
+_SCRIPTS: Final = ("page", "station", "view", "keys", "clock", "boxes", "choices", "outbox")
 _TYPES: Final = {
     "": ("index.html", "text/html; charset=utf-8"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
     "page.css": ("page.css", "text/css; charset=utf-8"),
-    **{
-        f"{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
-        for name in ("page", "boxes", "choices", "outbox")
-    },
+    **{f"{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in _SCRIPTS},
 }
 _HEADERS: Final = {
     "Content-Security-Policy": (
@@ -114,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(error.status, {"error": str(error)})
         except tuple(_STATUSES) as error:
             status = next(status for kind, status in _STATUSES.items() if isinstance(error, kind))
-            self._json(status, {"error": str(error)})
+            self._json(status, {"error": _sentence(error)})
 
     def _get(self) -> None:
         path = self._path()
@@ -177,6 +175,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: the address is a secret, and the terminal is for the person."""
 
 
+def _sentence(error: Exception) -> str:
+    """botocore puts the operation and its retries before what the service said."""
+    if isinstance(error, ClientError):
+        said = error.response["Error"]
+        return f"{said.get('Code')}: {said.get('Message') or 'AWS refused.'}"
+    return str(error)
+
+
 @cache
 def _file(name: str) -> bytes:
     return resources.files("console.label").joinpath("page", name).read_bytes()
@@ -205,9 +211,4 @@ def _back(station: Station, given: Mapping[str, Any]) -> Any:
     return {**(_task(station, before) or {}), "answer": station.given(before), "again": True} if before else None
 
 
-def _unreadable(station: Station, given: Mapping[str, Any]) -> None:
-    """The browser cannot show an image: look whether anybody could."""
-    station.picture(_ref(given.get("ref")), decode=True)
-
-
-_CALLS: Final[Mapping[str, _Call]] = {"next": _next, "answer": _save, "back": _back, "unreadable": _unreadable}
+_CALLS: Final[Mapping[str, _Call]] = {"next": _next, "answer": _save, "back": _back}

@@ -149,11 +149,11 @@ class Station:
         desk, index = self._find(ref)
         return desk.given(index)
 
-    def picture(self, ref: Ref, *, decode: bool = False) -> Picture:
+    def picture(self, ref: Ref) -> Picture:
         """The image of an object; raises what Desk.picture does, and NoSuchObject."""
         desk, index = self._find(ref)
         try:
-            return desk.picture(index, decode=decode)
+            return desk.picture(index)
         except Unreadable as error:
             self.tell(f"left out: {error}")
             self.wake()
@@ -180,19 +180,20 @@ class Station:
             "team": self.team,
             "worker": self.worker.name,
             "open": bool(self.open),
+            "complete": all(desk.state == "complete" for desk in self._desks),
             "waits": self.waits,
             "trouble": self.trouble,
             "mine": sum(len(desk.mine) for desk in self._desks),
             "answered": sum(desk.votes.answered for desk in counted),
             "needed": sum(desk.votes.needed for desk in counted),
             "broken": sum(len(desk.votes.broken) for desk in counted),
+            "until": min((desk.batch.deadline.isoformat() for desk in self.open), default=""),
             "sentences": [desk.sentence for desk in self._desks],
             "batches": [
                 {
                     "question": desk.batch.question,
                     "categories": desk.batch.categories,
                     "draws": desk.batch.draws,
-                    "deadline": desk.batch.deadline.isoformat(),
                 }
                 for desk in self._desks
             ],

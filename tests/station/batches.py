@@ -145,6 +145,15 @@ class Published:
         boxes: list[dict[str, Any]] = answer["answerContent"]["boundingBox"]["boundingBoxes"]
         return boxes
 
+    def uri(self, name: str) -> str:
+        """A place in Ground Truth's layout of this batch's job."""
+        return f"s3://{self.bucket}/rounds/{self.round_}/labeling-jobs/{self.team}/{self.job}/{name}"
+
+    def output(self) -> dict[str, Any]:
+        """What the execution got for its token."""
+        output: dict[str, Any] = json.loads(self.outcome()["output"])
+        return output
+
     def outcome(self) -> Mapping[str, Any]:
         return self.waiting.outcome(self.execution)
 

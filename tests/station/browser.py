@@ -52,6 +52,7 @@ class Browser:
         try:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:
+            self._process.kill()  # its answer would be taken for the next one's
             raise BrowserError(f"the browser did not answer within {seconds} s") from None
         if not line:
             raise BrowserError("the browser has ended")

@@ -47,9 +47,7 @@ def browser(chromium: Browser) -> Iterator[Browser]:
     yield chromium
     told = chromium.do("told")
     assert told["errors"] == []
-    elsewhere = [
-        url for url in told["requests"] if not url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:"))
-    ]
+    elsewhere = [url for url in told["requests"] if not url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:"))]
     assert elsewhere == []
 
 

@@ -37,6 +37,11 @@ export class Boxes {
     return this.boxes.map(({ left, top, width, height, label }) => ({ left, top, width, height, label }));
   }
 
+  /** Whether a person changed something. */
+  get touched() {
+    return this.#past.length > 0;
+  }
+
   get nameless() {
     return this.boxes.filter((box) => !box.label).length;
   }
@@ -87,10 +92,10 @@ export class Boxes {
     this.#change(() => this.#push({ left, top, width, height }));
   }
 
-  /** Move the selected box, or its right and lower edges. */
+  /** Move the selected box, or its right and lower edges. @returns whether there is one */
   nudge(x, y, { resize }) {
     const box = this.selected;
-    if (!box) return;
+    if (!box) return false;
     this.#change(() => {
       if (resize) {
         box.width = clamp(box.width + x, 1, this.width - box.left);
@@ -100,6 +105,7 @@ export class Boxes {
         box.top = clamp(box.top + y, 0, this.height - box.height);
       }
     });
+    return true;
   }
 
   #push(edges) {

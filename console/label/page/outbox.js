@@ -31,6 +31,7 @@ export class Outbox {
     await this.#sending;
     const entry = this.entries.pop();
     this.#keep();
+    if (!this.entries.length) this.changed("", 0);
     return entry;
   }
 

@@ -2,26 +2,19 @@
 
 import { Boxes } from "./boxes.js";
 import { Choices } from "./choices.js";
+import * as clock from "./clock.js";
+import { listenToKeys } from "./keys.js";
 import { Outbox } from "./outbox.js";
+import { ask, call as callStation, fetchPatiently } from "./station.js";
+import { $, alarm, explainKeys, fit, key, say, showProgress, showRest } from "./view.js";
 
 const AHEAD = 2; // objects fetched before they are needed
 const MOST_UNSAVED = 8;
 const SLIP_MILLISECONDS = 150; // nobody answers what they have seen for a shorter time: the key was meant for before
-const POLL_SECONDS = 3;
-const LARGEST_SCALE = 16;
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const TICK_SECONDS = 0.5;
+const TICKS_WHILE_LABELING = 6;
 
-const $ = (id) => document.getElementById(id);
 const pause = (seconds) => new Promise((resume) => setTimeout(resume, seconds * 1000));
-
-/** What the station answered with an error: `final` when asking again is of no use. */
-class Refused extends Error {
-  constructor(status, message) {
-    super(message);
-    this.status = status;
-    this.final = status >= 400 && status < 500;
-  }
-}
 
 let state = null; // the station's last report
 let current = null; // the object on the page
@@ -32,51 +25,40 @@ const skipped = []; // objects that this browser cannot show
 
 // ---- The station -----------------------------------------------------------------------------------------------------
 
-async function ask(address, request) {
-  let answer;
-  try {
-    answer = await fetch(address, request);
-  } catch {
-    throw new Refused(0, "the station does not answer: does its command still run in the terminal?");
-  }
-  if (!answer.ok) throw new Refused(answer.status, (await answer.json().catch(() => ({}))).error ?? answer.statusText);
-  return answer;
-}
-
 async function call(name, given) {
-  const headers = { "Content-Type": "application/json" };
-  const answer = await (await ask(name, { method: "POST", headers, body: JSON.stringify(given) })).json();
-  report(answer.state);
-  return answer.result;
+  const { result, state: latest } = await callStation(name, given);
+  report(latest);
+  return result;
 }
 
+/** Look how things stand: every now and then during work, often while there is none. */
 async function poll() {
-  for (;;) {
+  for (let tick = 0; ; tick++, await pause(TICK_SECONDS)) {
+    if (current && tick % TICKS_WHILE_LABELING) continue;
     try {
       report(await (await ask("state")).json());
       if (exhausted && state.open) await fill();
-      if (!state.open && !state.waits) return;
+      if (!state.open && !state.waits && !outbox.entries.length) return;
     } catch (error) {
       alarm("trouble", error.message);
     }
-    await pause(POLL_SECONDS);
   }
 }
 
 function report(latest) {
   state = latest;
-  $("where").textContent = `Round ${state.round}, ${state.team}`;
-  document.title = `${state.question ?? "Labeling"}, round ${state.round}`;
-  $("answered").textContent = `${state.answered} of ${state.needed} answers`;
-  $("progress").max = Math.max(state.needed, 1);
-  $("progress").value = state.answered;
-  $("mine").textContent = `${state.worker}: ${state.mine}`;
-  alarm("trouble", state.trouble);
+  showProgress(state);
   if (!state.open) {
     queue = [];
     current = null;
   }
   if (!current) rest();
+}
+
+function rest() {
+  const unsaved = outbox.entries.length;
+  // While something may still come, the page stays as it is.
+  if (!state.open || exhausted || unsaved >= MOST_UNSAVED) showRest(state, unsaved);
 }
 
 // ---- What comes next -------------------------------------------------------------------------------------------------
@@ -105,40 +87,19 @@ async function fill() {
 }
 
 function prepare(task) {
-  const prepared = { ...task, picture: load(task) };
+  const prepared = { ...task, picture: fetchPatiently(task.ref, (why) => alarm("image", why)) };
   prepared.picture.catch(() => {}); // told of when its turn comes
   return prepared;
-}
-
-/** The image of an object, ready to be shown; tried again while the station cannot fetch it. */
-async function load({ ref }) {
-  for (;;) {
-    try {
-      const answer = await ask(`images/${ref[0]}/${ref[1]}`);
-      const image = new Image();
-      image.alt = "The image to be labeled";
-      image.draggable = false;
-      image.src = URL.createObjectURL(await answer.blob());
-      try {
-        await image.decode();
-      } catch {
-        await call("unreadable", { ref });
-        throw new Refused(410, "this browser cannot show it");
-      }
-      return image;
-    } catch (error) {
-      if (error.final) throw error;
-      alarm("image", `the image cannot be fetched: ${error.message}`);
-      await pause(2);
-    }
-    alarm("image", "");
-  }
 }
 
 function showNext() {
   const blocked = outbox.entries.length >= MOST_UNSAVED;
   current = (!blocked && queue.shift()) || null;
-  if (!current) return rest();
+  if (!current) {
+    $("frame").hidden = true;
+    $("loading").hidden = false;
+    return rest();
+  }
   void show(current);
   void fill();
 }
@@ -170,7 +131,7 @@ async function show(task) {
     width: image.naturalWidth,
     height: image.naturalHeight,
     categories: batch.categories,
-    given: task.drawn ?? (batch.draws ? task.answer : null) ?? task.boxes ?? [],
+    given: (batch.draws && (task.drawn ?? task.answer)) || task.boxes || [],
     editable: batch.draws,
   });
   fit();
@@ -179,26 +140,6 @@ async function show(task) {
   refresh();
   if (!$("filter").matches(":focus")) $("stage").focus({ preventScroll: true });
 }
-
-/** The image as large as the stage allows; boxes follow, being parts of the frame. */
-function fit() {
-  const image = $("picture").firstChild;
-  if (!image?.naturalWidth) return;
-  const scale = Math.min(
-    $("stage").clientWidth / image.naturalWidth, $("stage").clientHeight / image.naturalHeight, LARGEST_SCALE,
-  );
-  $("frame").style.width = `${image.naturalWidth * scale}px`;
-  $("frame").style.height = `${image.naturalHeight * scale}px`;
-}
-
-/** How long an object was before somebody's eyes. */
-const clock = {
-  spent: 0,
-  since: 0,
-  start() { this.spent = 0; this.since = document.hidden ? 0 : performance.now(); },
-  stop() { if (this.since) this.spent += performance.now() - this.since; this.since = 0; return this.spent / 1000; },
-  resume() { if (!this.since && !document.hidden) this.since = performance.now(); },
-};
 
 // ---- Answers ---------------------------------------------------------------------------------------------------------
 
@@ -211,12 +152,15 @@ function answer(given) {
 }
 
 function leave() {
-  release(current);
+  current.picture.then((image) => URL.revokeObjectURL(image.src), () => {});
   showNext();
 }
 
-function release(task) {
-  task.picture.then((image) => URL.revokeObjectURL(image.src), () => {});
+/** Leave an object that was answered before as it is. */
+function keep() {
+  if (!current?.ready || !current.again) return;
+  if (current.unsent) outbox.add(current.unsent);
+  leave();
 }
 
 function chosen(category) {
@@ -228,7 +172,7 @@ function chosen(category) {
 
 function done() {
   if (!current?.ready) return;
-  if (!current.batch.draws) return current.again ? leave() : undefined;
+  if (!current.batch.draws || (current.again && !boxes.touched)) return keep();
   if (!boxes.boxes.length) return say("Draw a box around each one, or say that nothing is here with n.");
   if (boxes.nameless) return say("Choose a class for each box first.");
   answer(boxes.value);
@@ -243,15 +187,15 @@ function nothing() {
 /** To the answer before: it is shown again and can be given anew. */
 async function back() {
   try {
-    const waiting = await outbox.takeBack();
-    const task = waiting ?? (await call("back", { before: current?.again ? current.ref : null }));
+    const unsent = await outbox.takeBack();
+    const task = unsent ?? (await call("back", { before: current?.again ? current.ref : null }));
     if (!task) return say("There is no earlier answer.");
     if (current) {
       if (current.ready && current.batch.draws) current.drawn = boxes.value;
       queue.unshift(current);
     }
     queue = queue.filter((one) => String(one.ref) !== String(task.ref));
-    current = prepare({ ...task, again: true });
+    current = prepare({ ref: task.ref, boxes: task.boxes, answer: task.answer, again: true, unsent });
     await show(current);
     say(current.answer ? "This is what you answered." : "You answered this one before.");
   } catch (error) {
@@ -263,12 +207,10 @@ const outbox = new Outbox(`answers of ${location.pathname}`, {
   send: (entry) => call("answer", entry),
   changed(reason, seconds) {
     const answers = outbox.entries.length === 1 ? "1 answer is" : `${outbox.entries.length} answers are`;
-    alarm("save", reason && `${answers} not saved: ${reason} Trying again in ${seconds} s.`);
+    alarm("save", reason && `${answers} not saved yet: ${reason} Trying again in ${seconds} s.`);
     if (!current && state) showNext();
   },
-  dropped(entry, error) {
-    say(error.status === 409 ? "Others had finished that batch: your last answer was not needed." : error.message);
-  },
+  dropped: (entry, error) => say(`An answer was not saved: ${error.message}.`),
 });
 
 // ---- What a person sees ----------------------------------------------------------------------------------------------
@@ -281,142 +223,63 @@ function refresh() {
   const { draws } = current.batch;
   const count = boxes.boxes.length;
   choices.mark(draws ? (boxes.selected?.label || boxes.armed) : current.answer);
-  $("hint").textContent = draws ? hintForBoxes() : current.again ? "Choose again, or keep your answer." : "";
+  $("hint").textContent = hint(draws);
   $("hint").hidden = !$("hint").textContent;
-  $("keep").hidden = draws || !current.again;
+  const untouched = current.again && !(draws && boxes.touched);
+  $("keep").hidden = !untouched;
   $("nothing").hidden = !draws || count > 0;
-  $("done").hidden = !draws || !count;
+  $("done").hidden = !draws || !count || untouched;
   $("done").disabled = boxes.nameless > 0;
   $("done").replaceChildren(count === 1 ? "1 box " : `${count} boxes `, key("⏎"));
 }
 
-function hintForBoxes() {
+function hint(draws) {
+  if (!draws) return current.again ? "Choose again, or keep your answer." : "";
   if (boxes.selected && !boxes.selected.label) return "Choose its class.";
   if (boxes.selected) return "Drag it, or its corners. Delete removes it.";
   if (boxes.armed) return `New boxes are: ${boxes.armed}.`;
   return "Draw a tight box around each one.";
 }
 
-function key(name) {
-  const element = document.createElement("kbd");
-  element.textContent = name;
-  return element;
-}
-
-function say(text) {
-  $("notice").textContent = text;
-}
-
-const alarms = new Map();
-
-/** Show what is wrong, until it is told that it is no more ("" as text). */
-function alarm(what, text) {
-  if (text) alarms.set(what, text);
-  else alarms.delete(what);
-  $("alert-text").textContent = [...alarms.values()].join(" ");
-  $("alert").hidden = !alarms.size;
-  $("retry").hidden = !alarms.has("save");
-}
-
-/** Nothing to label: say why, and what happens next. */
-function rest() {
-  const left = outbox.entries.length;
-  if (state.open && !exhausted && !left) return;
-  $("work").hidden = true;
-  $("rest").hidden = false;
-  const [title, ...lines] = resting(left);
-  if ($("rest-title").textContent !== title) {
-    $("rest-title").textContent = title;
-    $("rest-title").focus();
-  }
-  $("rest-lines").replaceChildren(...lines.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
-  $("rest-back").hidden = !state.open || !state.mine;
-}
-
-function resting(left) {
-  if (left) return ["Your answers are being saved", "Leave the page open until they are."];
-  const mine = `You gave ${state.mine === 1 ? "1 answer" : `${state.mine} answers`}.`;
-  const broken = state.broken ? [`${state.broken} objects have no readable image and are left out.`] : [];
-  const more = state.waits ? "This page goes on by itself when there is more to label." : "You can close this page.";
-  if (!state.batches.length) return ["Nothing is published yet", more];
-  if (!state.open) return ["This work is done", mine, ...broken, ...state.sentences, more];
-  const missing = `Others still have ${state.needed - state.answered} answers to give; leave the page open, or close it.`;
-  return ["Nothing is left for you", mine, ...broken, missing];
-}
-
-const KEY_HELP = [
-  ["1 … 9, 0, q …", "choose the class whose key it is"],
-  ["/", "find a class by its name; Enter chooses the first"],
-  ["Backspace", "back to the last answer"],
-  ["Enter", "the boxes are done; or keep the answer you went back to"],
-  ["n", "nothing here (boxes)"],
-  ["Mouse", "drag to draw; click a box to select it, drag it or its corners; Shift draws within it"],
-  ["Delete", "remove the selected box"],
-  ["+", "a box without the mouse; Tab selects boxes"],
-  ["Arrows", "move the selected box; with Shift resize it; with Alt by 10 pixels"],
-  ["Ctrl Z", "take back the last change to the boxes; else back"],
-  ["Esc", "let go of the box or the class"],
-];
-$("key-list").replaceChildren(...KEY_HELP.flatMap(([name, text]) => {
-  const term = document.createElement("dt");
-  term.append(key(name));
-  return [term, Object.assign(document.createElement("dd"), { textContent: text })];
-}));
-
 // ---- Keys and buttons ------------------------------------------------------------------------------------------------
 
-const COMMANDS = {
-  "?": () => $("keys").showModal(),
-  "/": () => $("filter").hidden || $("filter").focus(),
-  "+": () => current?.batch?.draws && boxes.add(),
-  Insert: () => current?.batch?.draws && boxes.add(),
-  n: nothing,
-  N: nothing,
-  Enter: done,
-  Escape: () => boxes.letGo(),
-  Delete: () => boxes.remove(),
-  Backspace: () => boxes.remove() || back(),
-};
+const draws = () => current?.ready && current.batch.draws;
+const help = () => $("keys").showModal();
+const add = () => draws() && boxes.add();
 
-document.addEventListener("keydown", (event) => {
-  const typing = event.target.matches("input");
-  if ($("keys").open || typing || event.isComposing) return;
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
-    event.preventDefault();
-    if (!(current?.batch?.draws && boxes.undo())) void back();
-    return;
-  }
-  if (event.ctrlKey || event.metaKey) return;
-  if (event.key in ARROWS && boxes.selected) {
-    event.preventDefault();
-    const [x, y] = ARROWS[event.key].map((step) => step * (event.altKey ? 10 : 1));
-    return boxes.nudge(x, y, { resize: event.shiftKey });
-  }
-  if (event.altKey || event.repeat) return;
-  // A button that has the focus is pressed by these keys already.
-  if (event.target.matches("button") && (event.key === "Enter" || event.key === " ")) return;
-  const category = choices.of(event);
-  if (category !== undefined && event.key !== "/" && event.key !== "?") {
-    event.preventDefault();
-    return chosen(category);
-  }
-  if (event.key in COMMANDS) {
-    event.preventDefault();
-    COMMANDS[event.key]();
-  }
+listenToKeys({
+  actions: {
+    "?": help,
+    "/": () => $("filter").focus(),
+    "+": add,
+    Insert: add,
+    n: nothing,
+    N: nothing,
+    Enter: done,
+    Escape: () => boxes.letGo(),
+    Delete: () => boxes.remove(),
+    Backspace: () => boxes.remove() || back(),
+  },
+  undo: () => (draws() && boxes.undo()) || back(),
+  nudge: (x, y, options) => Boolean(draws() && boxes.nudge(x, y, options)),
+  choose(event) {
+    const category = choices.of(event);
+    if (category !== undefined) chosen(category);
+    return category !== undefined;
+  },
 });
 
-document.addEventListener("visibilitychange", () => (document.hidden ? clock.stop() : clock.resume()));
 addEventListener("beforeunload", (event) => { if (outbox.entries.length) event.preventDefault(); });
 new ResizeObserver(fit).observe($("stage"));
-$("help").addEventListener("click", COMMANDS["?"]);
+$("help").addEventListener("click", help);
 $("back").addEventListener("click", back);
 $("rest-back").addEventListener("click", back);
-$("keep").addEventListener("click", done);
+$("keep").addEventListener("click", keep);
 $("done").addEventListener("click", done);
 $("nothing").addEventListener("click", nothing);
 $("retry").addEventListener("click", () => outbox.flush());
 
+explainKeys();
 report(await (await ask("state")).json());
 await outbox.flush();
 void fill();
