@@ -1,5 +1,6 @@
 """The card of a dataset version: what is in it, where it comes from, and how far it can be trusted."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,6 +9,9 @@ from jobs.labeling.intervals import wilson
 from jobs.labeling.splits import SPLITS, NearDuplicates
 
 SOURCES: Final = ("human", "machine", "audit", "unsettled")
+MERGED: Final = (
+    "new", "replaced", "gave_way", "duplicate", "gold", "overwritten", "near_audit", "audit_by_machine", "unsettled",
+)  # fmt: skip
 CHECKED: Final = ("objects", "disagreements", "unsettled")
 
 
@@ -20,7 +24,7 @@ def card(
     tally: Tally,
     near: NearDuplicates,
     fates: Mapping[str, Any],
-    merged: Mapping[str, int],
+    merged: Counter[str],
     human_level: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """The content of card.json. The same inputs give the same card: it holds no time of its own.
@@ -39,8 +43,8 @@ def card(
                      audit checked, how many people contradicted, about how many they came to no label
     label_error      {"human", "machine"}: the estimated share of wrong labels, {"error", "low", "high", "objects",
                      "errors", "from"}, with its 95 % interval. machine: from the audits of all rounds; for the
-                     upper end all that is unsettled counts as errors. human: from what people answered about
-                     gold, as in human_level; null as long as nobody has
+                     upper end all that is unsettled counts as errors. human: from what the largest team made of
+                     gold, as in human_level; null as long as nobody has answered any
     near_duplicates  {"groups", "objects", "bridges"} over all rounds: groups of near-duplicates that were kept in
                      one split, the objects that joined them, and how many groups have near-duplicates in several
                      splits all the same (splits.py says when)
@@ -78,7 +82,7 @@ def card(
         "label_error": {"human": _human_error(human_level), "machine": _machine_error(rounds)},
         "near_duplicates": {name: known.get(name, 0) + value for name, value in vars(near).items()},
         "human_level": human_level,
-        "round": {**fates, "merged": dict(merged)},
+        "round": {**fates, "merged": {name: merged[name] for name in MERGED}},
     }
 
 
@@ -102,13 +106,16 @@ def _machine_error(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _human_error(level: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Of the largest team, since what all who looked at an object said became its label."""
     if not level:
         return None
+    teams = [one for one in level.get("candidates", []) if one.get("kind") == "team"]
+    best = max(teams, key=lambda one: len(one["members"]), default=level)
     return {
-        "error": level["error"],
-        "low": level["low"],
-        "high": level["high"],
-        "objects": level["gold_objects"],
-        "errors": level["gold_errors"],
-        "from": f"gold: {level['who']}",
+        "error": best["error"],
+        "low": best["low"],
+        "high": best["high"],
+        "objects": best["gold_objects"],
+        "errors": best["gold_errors"],
+        "from": f"gold: {best['who']}",
     }

@@ -37,27 +37,27 @@ class Reader:
     def version_lines(self, folder: Path) -> Iterator[Line]:
         """Every object of a dataset version, in the split that it has there."""
         for number, name in enumerate(SPLITS):
-            if (path := folder / f"{name}.manifest").exists() or number != AUDIT:
-                for entry in manifest.read(path):
-                    yield self._line(entry, split=number)
+            for entry in manifest.read(folder / f"{name}.manifest"):
+                yield self._line(entry, split=number, may_lack_label=number == AUDIT)
 
     def labels(self, path: Path) -> Iterator[Line]:
         """What a round labeled."""
         for entry in manifest.read(path):
-            yield self._line(entry, origin=self.version)
+            yield self._line(entry)
 
     def audited(self, path: Path) -> Iterator[Line]:
         """What a round set aside to check the machine on, as objects that nobody has labeled."""
         for entry in manifest.read(path):
             stripped = Entry(entry.path, entry.number, manifest.without_labels(entry.values))
-            yield self._line(stripped, origin=self.version)
+            yield self._line(stripped, may_lack_label=True)
 
-    def _line(self, entry: Entry, *, split: int | None = None, origin: str | None = None) -> Line:
+    def _line(self, entry: Entry, *, split: int | None = None, may_lack_label: bool = False) -> Line:
+        """A line of the round, or of a split of the version before."""
         values = entry.values
         labeler, created = NONE, ""
         classes: Counts = {}
         unlabeled = self.attribute not in values and self.attribute + manifest.METADATA not in values
-        if not unlabeled or (origin is None and split != AUDIT):
+        if not (unlabeled and may_lack_label):
             metadata = entry.metadata(self.attribute)
             classes = class_counts(entry, self.attribute, task=self.task, categories=self.categories)
             labeler = HUMAN if entry.by_human(self.attribute) else MACHINE
@@ -68,14 +68,14 @@ class Reader:
             object=None if bare else entry.content,
             bare=bare,
             source_ref=entry.source_ref,
-            added=origin is not None,
+            added=split is None,
             labeler=labeler,
             created=created,
             split=split,
             fingerprint=self._fingerprint(entry),
-            origin=str(values.get(ROUND, "")),
+            origin=self.version if split is None else str(values.get(ROUND, "")),
             classes=_written(tuple(classes.items())),
-            text=entry.text.strip() if origin is None else self._of_round(entry),
+            text=self._of_round(entry) if split is None else entry.text.strip(),
         )
 
     def _of_round(self, entry: Entry) -> str:

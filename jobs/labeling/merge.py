@@ -34,6 +34,9 @@ def run(root: Root, arguments: list[str]) -> None:
     categories = manifest.read_categories(gold / "label-categories.json")
     fates, level = read_json(folder / "fates.json"), read_json(folder / "human-level.json")
     before = read_json(previous / "card.json") if previous else {}
+    # What an interrupted run left, its card above all, must not be taken for this one's.
+    for path in out.iterdir():
+        path.unlink()
     reader = dataset.Reader(options.label_attribute, options.task, categories, options.dataset_version)
 
     with index.opened(root.scratch("merge")) as lines:

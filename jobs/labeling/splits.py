@@ -95,7 +95,8 @@ def _chosen(index: sqlite3.Connection, audit_share: float, fates: Counter[str]) 
         if split == AUDIT or (not known and is_audited(name, audit_share)):
             split = AUDIT
             fates["audit_by_machine"] += sum(line[2] for line in lines if line[3] == working.MACHINE)
-            lines = [line for line in lines if line[3] != working.MACHINE]
+        # Only in the audit is it worth anything that nobody could tell.
+        lines = [line for line in lines if line[3] != (working.MACHINE if split == AUDIT else working.NONE)]
         if not lines:
             continue
         _, chosen, added, labeler, _, _ = lines[-1]

@@ -22,10 +22,17 @@ def pooled(number: object, fingerprint: int | None = None) -> dict[str, str]:
     return line if fingerprint is None else {**line, "fingerprint": f"{fingerprint:016x}"}
 
 
-def label(line: Mapping[str, Any], name: str = "crab", *, by_human: bool = True, day: int = 1) -> dict[str, Any]:
+def label(
+    line: Mapping[str, Any],
+    name: str = "crab",
+    *,
+    by_human: bool = True,
+    day: int = 1,
+    categories: list[str] = CATEGORIES,
+) -> dict[str, Any]:
     """A pool's line with a label."""
     date = {"creation-date": f"2026-01-{day:02}T12:00:00.000000"}
-    made = labeled(line, ATTRIBUTE, CATEGORIES, name, by_human=by_human, confidence=1, job_name="job")
+    made = labeled(line, ATTRIBUTE, categories, name, by_human=by_human, confidence=1, job_name="job")
     return {**made, f"{ATTRIBUTE}-metadata": {**made[f"{ATTRIBUTE}-metadata"], **date}}
 
 
@@ -35,7 +42,7 @@ class Merges:
 
     folder: Path
     gold: list[dict[str, Any]] = field(default_factory=list)
-    options: dict[str, object] = field(default_factory=dict)
+    categories: list[str] = field(default_factory=lambda: CATEGORIES)
 
     def dataset(self, version: str) -> Path:
         return self.folder / "datasets" / version
@@ -64,7 +71,7 @@ class Merges:
             path.write_bytes(b"".join(one + b"\n" for one in raw))
         (folder / "round" / "fates.json").write_text(json.dumps(fates or {}))
         (folder / "round" / "human-level.json").write_text(json.dumps(human_level or NOBODY))
-        names = [{"label": name} for name in CATEGORIES]
+        names = [{"label": name} for name in self.categories]
         (folder / "gold" / "label-categories.json").write_text(json.dumps({"labels": names}))
 
     def merge(self, version: str, *, previous: str | None = None, **options: object) -> int:
@@ -73,7 +80,7 @@ class Merges:
         if previous:
             shutil.copytree(self.dataset(previous), root / "processing" / "input" / "previous", dirs_exist_ok=True)
         chosen = {"label_attribute": ATTRIBUTE, "task": "classification", "dataset_version": version}
-        chosen |= {"audit_share": 0.1, **self.options, **options}
+        chosen |= {"audit_share": 0.1, **options}
         arguments = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", str(value))]
         out = root / "processing" / "output" / "dataset"
         shutil.rmtree(out, ignore_errors=True)
