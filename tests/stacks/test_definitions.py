@@ -9,6 +9,7 @@ import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
+from jobs.labeling import consolidate, merge, score
 from offline.step_functions.integrations import refused_parameters
 from reefloop import contracts
 from tests.stacks.conftest import Templates, definition, resources, text
@@ -154,6 +155,15 @@ def test_optimized_integrations_get_only_the_fields_that_they_take(configuration
     for stack, template in configuration.items():
         for machine in resources(template, "AWS::StepFunctions::StateMachine").values():
             assert list(refused_parameters(text(machine["DefinitionString"]))) == [], stack
+
+
+def test_the_jobs_take_the_options_that_they_are_given(configuration: Templates) -> None:
+    parsers = {"score": score, "consolidate": consolidate, "merge": merge}
+    for where, _, operation, parameters in service_calls(configuration):
+        if operation == "CreateProcessingJob":
+            array = parameters["AppSpecification"]["ContainerArguments.$"]
+            verb, *arguments = [one.strip("'") for one in array[len("States.Array(") : -1].split(", ")]
+            assert parsers[verb]._options(arguments), where
 
 
 @pytest.mark.parametrize("kind", ["TrainingJob", "ProcessingJob", "LabelingJob", "CompilationJob"])

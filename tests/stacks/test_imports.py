@@ -9,7 +9,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TOP = {"app", "settings", "stacks", "reefloop", "jobs", "classifier", "offline", "console", "tests", "benchmarks"}
 
-# Folder → what it may import of the project, and of other people's packages (None: anything).
 # What lambda/ declares for everyone: names, types and tables.
 DECLARATIONS = {
     "reefloop.contracts",
@@ -18,6 +17,7 @@ DECLARATIONS = {
     "reefloop.labeling.ground_truth",
 }
 
+# Folder → what it may import of the project, and of other people's packages (None: anything).
 RULES: dict[str, tuple[set[str], set[str] | None]] = {
     "stacks": (
         {"settings", "stacks", *DECLARATIONS},
