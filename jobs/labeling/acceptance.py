@@ -104,9 +104,10 @@ def acceptance(
       the threshold falls, as it does for any confidence that orders objects at all.
     - The threshold never falls below the least sure known object: nothing is known there.
 
-    What the bound speaks of is the error rate behind the accepted labels of a pool drawn like the evidence. Frames
-    that a device sent in because its model was unsure of them are worse at equal confidence: they are no evidence and
-    go to people. Images from elsewhere can be worse too: hence the audit of each round.
+    What the bound speaks of is the error rate behind the accepted labels of a pool drawn like the evidence; the labels
+    of one round have luck of their own besides, the less the more there are. Frames that a device sent in because its
+    model was unsure of them are worse at equal confidence: they are no evidence and go to people. Images from elsewhere
+    can be worse too: hence the audit of each round.
 
     Args:
         confidences: of the known objects.
@@ -144,6 +145,6 @@ def _first_test(descending: NDArray[np.float64], budget: float, confidence: floa
     the one there: they decide how much is accepted, not whether the bound holds.
     """
     claimed = np.cumsum(1 - descending) / np.arange(1, len(descending) + 1)
-    most = min(len(descending) * FIRST_SHARE, np.count_nonzero(claimed <= budget * CLAIMED_SHARE))
+    most = min(int(len(descending) * FIRST_SHARE), int((claimed <= budget * CLAIMED_SHARE).sum()))
     needs = [evidence_needed(budget, errors, confidence) for errors in range(SPARE_ERRORS + 1)]
     return max((needed for needed in needs if needed <= most), default=needs[0])
