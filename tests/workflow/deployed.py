@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,18 @@ from settings import Settings
 SPECIES = list_species(4)
 
 
-def synthesize(assembly: Path) -> Path:
-    """Write the stacks of the laptop stage, with a training that takes seconds, into a folder; returns that folder."""
+def synthesize(assembly: Path, *, task: str = "classification", **changes: Mapping[str, Any]) -> Path:
+    """Write the stacks of the laptop stage, with a training that takes seconds, into a folder; returns that folder.
+
+    Args:
+        changes: by branch of the settings ("labeling"), what is to be other than the laptop's.
+    """
     laptop = Settings.load("laptop").model_dump()
-    quick = laptop["training"] | {"epochs": 2, "image_pixels": 32}
+    changes = {"training": {"epochs": 2, "image_pixels": 32}, **changes}
+    changed = {branch: laptop[branch] | values for branch, values in changes.items()}
     context = json.loads((reefloop.ROOT / "cdk.json").read_text())["context"]
     cdk = App(outdir=str(assembly), context=context, analytics_reporting=False)
-    reefloop.build(cdk, Settings.model_validate(laptop | {"training": quick}))
+    reefloop.build(cdk, Settings.model_validate(laptop | {"task": task} | changed))
     cdk.synth()
     return assembly
 

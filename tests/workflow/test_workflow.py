@@ -87,9 +87,10 @@ def test_people_are_led_back_to_the_labeling_page_once_they_have_signed_in(
 
 
 def test_worker_answers_lie_where_ground_truth_writes_them(deployed: Deployed, turned: dict[str, Any]) -> None:
-    (job,) = {key.split("/")[3] for key in deployed.keys("rounds/first/labeling-jobs/")}
-    output = deployed.read_lines(f"rounds/first/labeling-jobs/{job}/manifests/output/output.manifest")
-    responses = deployed.keys(f"rounds/first/labeling-jobs/{job}/annotations/worker-response/iteration-1/")
+    (job,) = {key.split("/")[4] for key in deployed.keys("rounds/first/labeling-jobs/labelers/")}
+    folder = f"rounds/first/labeling-jobs/labelers/{job}"
+    output = deployed.read_lines(f"{folder}/manifests/output/output.manifest")
+    responses = deployed.keys(f"{folder}/annotations/worker-response/iteration-1/")
     assert len({key.split("/")[-2] for key in responses}) == len(output)
     answers = deployed.read_json(responses[0])["answers"]
     assert len({answer["workerId"] for answer in answers}) == 3
@@ -162,19 +163,20 @@ def test_a_throttled_call_is_made_again_under_another_name(deployed: Deployed, t
     assert asked[0] not in deployed.job_names("Compilation")
 
 
-def test_a_redriven_round_gets_a_new_labeling_job(deployed: Deployed, turned: dict[str, Any]) -> None:
+def test_a_round_that_nobody_labeled_says_why_and_is_started_again_by_its_name(
+    deployed: Deployed, turned: dict[str, Any]
+) -> None:
     deployed.upload(per_class=2)
     deployed.account.faults.fail_job("labeling", "the workforce went home")
-    failed = deployed.run("labeling", {"round": "redriven"}, "redriven")
-    assert failed["status"] == "FAILED"
+    failed = deployed.run("labeling", {"round": "again"}, "nobody")
+    assert (failed["status"], failed["error"]) == ("FAILED", "LabelingFailed")
     assert "the workforce went home" in failed["cause"]
-    (first,) = names_of(deployed, "redriven")
+    (first,) = names_of(deployed, "again")
 
-    deployed.client("stepfunctions").redrive_execution(executionArn=failed["executionArn"])
-    again = deployed.end_of(failed["executionArn"])
+    again = deployed.run("labeling", {"round": "again"}, "somebody")
     assert again["status"] == "SUCCEEDED", again
     assert again["output"]["objects"] == 8
-    assert len(names_of(deployed, "redriven") - {first}) == 1
+    assert names_of(deployed, "again") > {first}
 
 
 def names_of(deployed: Deployed, round_: str) -> set[str]:
