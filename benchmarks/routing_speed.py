@@ -35,18 +35,17 @@ def opinions(objects: int) -> Iterator[dict[str, Any]]:
     chance = random.Random(20_251)  # noqa: S311 (no secret)
     for number in range(objects):
         weights = [chance.random() ** 12 for _ in CLASSES]
-        total = sum(weights)
-        probabilities = {name: round(weight / total, 6) for name, weight in zip(CLASSES, weights, strict=True)}
-        second, first = sorted(probabilities, key=probabilities.__getitem__)[-2:]
+        shares = {name: weight / sum(weights) for name, weight in zip(CLASSES, weights, strict=True)}
+        second, first = sorted(shares, key=shares.__getitem__)[-2:]
         yield {
             "content": f"{chance.getrandbits(128):032x}-{number}",
             "source-ref": f"s3://reefloop-data-123456789012/images/site-{number % 7}/{number:08d}.jpg",
             "fingerprint": f"{chance.getrandbits(64):016x}",
             "label": first,
-            "confidence": weights[CLASSES.index(first)] / total,
+            "confidence": shares[first],
             "runner-up": second,
-            "margin": (weights[CLASSES.index(first)] - weights[CLASSES.index(second)]) / total,
-            "probabilities": probabilities,
+            "margin": shares[first] - shares[second],
+            "probabilities": {name: round(value, 6) for name, value in shares.items()},
         }
 
 
