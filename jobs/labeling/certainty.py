@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import minimize_scalar
 
-from jobs.labeling.consolidation import FLOOR, SMOOTHING, Consolidated, Floats, Indices, accuracy_of, pin, softmax
+from jobs.labeling.consolidation import FLOOR, SMOOTHING, Consolidated, Floats, Indices, made_up, pin, softmax
 
 LOWEST: Final = 0.05
 """The smallest factor for the log-posteriors."""
@@ -57,11 +57,11 @@ def _cross_checked(found: Consolidated, smoothing: float) -> Floats:
         some = answers[start : start + _ROWS]
         mine, (worker, label) = own[start : start + _ROWS], np.divmod(some.indices, classes)
         row, place = np.repeat(np.arange(some.shape[0]), np.diff(some.indptr)), np.arange(len(label))
-        accuracy = accuracy_of(right[worker] - mine[row, label], totals[worker].sum(1) - mine[row].sum(1))
-        made_up = np.repeat((smoothing * (1 - accuracy) / max(1, classes - 1))[:, None], classes, 1)
-        made_up[place, label] = smoothing * accuracy
-        likelihood = np.log(np.maximum(by_answer[some.indices] - mine[row] + made_up, FLOOR))
-        likelihood -= np.log(np.maximum(totals[worker] - mine[row] + smoothing, FLOOR))
+        good, bad = made_up(right[worker] - mine[row, label], totals[worker].sum(1) - mine[row].sum(1), smoothing)
+        added = np.repeat((bad / max(1, classes - 1))[:, None], classes, 1)
+        added[place, label] = good
+        likelihood = np.log(np.maximum(by_answer[some.indices] - mine[row] + added, FLOOR))
+        likelihood -= np.log(np.maximum(totals[worker] - mine[row] + (good + bad)[:, None], FLOOR))
         each = sparse.csr_array((some.data, place, some.indptr), shape=(some.shape[0], len(place)))
         logs[start : start + _ROWS] += each @ likelihood
     return logs

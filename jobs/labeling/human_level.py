@@ -119,7 +119,7 @@ def _groups(on_gold: Given, right: Bools, experts: Bools, believed: Bools, blind
     present = believed & (np.bincount(on_gold.workers, minlength=len(on_gold.people)) > 0)
     tiers = {LABELERS: present & ~experts, EXPERTS: present & experts}
     for name, members in tiers.items():
-        if members.any():
+        if members.sum() > 1:
             yield _tier(f"{name}, each alone", on_gold, right, members)
     teams = {f"team of {name}": members for name, members in tiers.items()}
     if all(members.any() for members in tiers.values()):

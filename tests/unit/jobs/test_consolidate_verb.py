@@ -61,7 +61,7 @@ def wrong(bucket: Bucket, ref: str) -> str:
 
 
 def found(bucket: Bucket, name: str, round_: str = "r1") -> Any:
-    return json.loads((bucket.round(round_) / f"{name}.json").read_text())
+    return bucket.found(round_, name)
 
 
 def refs(bucket: Bucket, name: str, round_: str = "r1") -> list[str]:

@@ -1,10 +1,13 @@
 """Dawid and Skene's estimate finds who can be believed, whatever the order of the answers."""
 
 import numpy as np
+import pandas as pd
+import pytest
+from crowdkit.aggregation import DawidSkene
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.labeling.consolidation import Answers, Consolidated, dawid_skene
+from jobs.labeling.consolidation import Answers, Consolidated, dawid_skene, expected_counts
 
 CLASSES = 5
 
@@ -63,7 +66,7 @@ def test_the_order_of_answers_and_of_workers_changes_nothing(seed: int) -> None:
 def test_any_answers_give_probabilities(rows: list[tuple[int, int, int]]) -> None:
     table = np.array(rows, np.intp).reshape(-1, 3)
     answers = Answers(table[:, 0], table[:, 1], table[:, 2])
-    for smoothing in (0.0, 4.0):
+    for smoothing in (0.0, 2.0):
         found = dawid_skene(answers, objects=8, workers=3, classes=CLASSES, smoothing=smoothing)
         np.testing.assert_allclose(found.posteriors.sum(1), 1)
         np.testing.assert_allclose(found.confusion.sum(2), 1)
@@ -91,3 +94,51 @@ def test_without_smoothing_it_follows_the_published_steps() -> None:
     np.testing.assert_allclose(found.posteriors, truth, atol=1e-9)
     np.testing.assert_allclose(found.confusion[0], [[1, 0], [1 / 3, 2 / 3]], atol=1e-9)
     np.testing.assert_allclose(found.priors, [0.5, 0.5], atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:The (inplace|copy) keyword")  # crowd-kit was written for an earlier pandas
+@pytest.mark.parametrize(("seed", "votes"), [(1, 5), (2, 3), (3, None)])
+def test_it_agrees_with_crowd_kit(seed: int, votes: int | None) -> None:
+    """Converged, from the same answers: every worker's answer to every object, three of them, any number of them."""
+    rng = np.random.default_rng(seed)
+    objects, workers = 300, 7 if votes == 3 else 5
+    truth = rng.choice(CLASSES, objects, p=[0.4, 0.3, 0.15, 0.1, 0.05])
+    asked = rng.random((objects, workers)).argsort(1).argsort(1) < (votes or rng.integers(1, workers + 1, (objects, 1)))
+    items, who = np.nonzero(asked)
+    wrong = rng.random(len(items)) < np.linspace(0.02, 0.2, workers)[who]
+    labels = np.where(wrong, (truth[items] + rng.integers(1, CLASSES, len(items))) % CLASSES, truth[items])
+
+    # Its own test of convergence can end early: what it sums up is no lower bound, so it may fall on the way.
+    oracle = DawidSkene(n_iter=80, tol=-np.inf)
+    oracle.fit(pd.DataFrame({"task": items, "worker": who, "label": labels}))
+    expected = oracle.probas_.sort_index()[list(range(CLASSES))].to_numpy()
+    found = estimate(Answers(items, who, labels), workers, smoothing=0).posteriors
+    assert (found.argmax(1) == expected.argmax(1)).mean() >= 0.999
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@given(st.integers(0, 1000))
+def test_gold_of_one_object_changes_its_pattern_and_no_other_object_of_the_same_answers(seed: int) -> None:
+    answers, truth = planted(seed, objects=60, errors=(0.1, 0.1, 0.1, 0.1))
+    gold = np.full(len(truth), -1)
+    gold[:20] = (truth[:20] + 1) % CLASSES
+    found = dawid_skene(answers, objects=60, workers=4, classes=CLASSES, gold=gold)
+    assert (found.labels[:20] == gold[:20]).all()
+    said = [
+        tuple(sorted(zip(answers.workers[rows], answers.labels[rows], strict=True)))
+        for rows in (np.flatnonzero(answers.objects == item) for item in range(60))
+    ]
+    for one in range(60):
+        for other in range(one):
+            alike = said[one] == said[other] and gold[one] == gold[other]
+            assert (found.patterns.of_object[one] == found.patterns.of_object[other]) == alike
+
+
+def test_expected_counts_are_the_answers_shared_out_over_the_classes() -> None:
+    answers, _ = planted(4)
+    found = estimate(answers)
+    counts = expected_counts(answers, found, workers=4, classes=CLASSES)
+    for worker in range(4):
+        mine = answers.workers == worker
+        np.testing.assert_allclose(counts[worker].sum(0), np.bincount(answers.labels[mine], minlength=CLASSES))
+        np.testing.assert_allclose(counts[worker].sum(1), found.posteriors[answers.objects[mine]].sum(0))
