@@ -42,11 +42,10 @@ def pairs(blocks: Sorted, wanted: Callable[[Ids, Ids], NDArray[np.bool_]]) -> It
                 rows = rows[keys[rows] == keys[rows + step]]
                 if not len(rows):
                     break
-                near = np.bitwise_count(fingerprints[rows] ^ fingerprints[rows + step]) <= NEAR
-                left, right = ids[rows[near]], ids[rows[near] + step]
-                chosen = wanted(left, right)
-                if chosen.any():
-                    yield left[chosen], right[chosen]
+                chosen = rows[wanted(ids[rows], ids[rows + step])]
+                near = chosen[np.bitwise_count(fingerprints[chosen] ^ fingerprints[chosen + step]) <= NEAR]
+                if len(near):
+                    yield ids[near], ids[near + step]
 
 
 class Known(IntFlag):
