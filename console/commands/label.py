@@ -123,7 +123,8 @@ def _serve(station: Station, options: argparse.Namespace) -> int:
             station.ended.wait()
             time.sleep(_FAREWELL_SECONDS)
         _wait_for_saves(station)
-    print(f"{sum(len(desk.mine) for desk in station.desks)} answers of {station.worker.name} are in the bucket")
+    mine = sum(len(desk.mine) for desk in station.desks)
+    print(f"{mine} {'answer' if mine == 1 else 'answers'} of {station.worker.name} in the bucket")
     return 0
 
 
@@ -132,7 +133,7 @@ def serving(server: PageServer) -> Iterator[None]:
     """Serve a station's page, and look after its batches, as long as the block takes."""
     stopping = threading.Event()
     threads = [
-        threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True),
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True),
         threading.Thread(target=server.station.keep, args=(stopping,), daemon=True),
     ]
     for thread in threads:
@@ -141,6 +142,7 @@ def serving(server: PageServer) -> Iterator[None]:
         yield
     finally:
         stopping.set()
+        server.station.ended.set()
         server.station.wake()
         server.shutdown()
         server.server_close()

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -169,3 +169,7 @@ class Serving:
     @property
     def url(self) -> str:
         return self.server.url
+
+
+Publish = Callable[..., Published]
+Serve = Callable[..., Serving]

@@ -1,6 +1,7 @@
 // A headless Chromium that does what it reads, one JSON line at a time, and answers each with one JSON line.
 //
 // {"do": "open", "url", "dark", "width", "height"}   a new page in a profile of its own; the page before is closed
+// {"do": "reload"}                                    {"do": "scheme", "dark"}
 // {"do": "evaluate", "code"}                          the value of an expression on the page
 // {"do": "until", "code", "seconds"}                  wait until an expression holds
 // {"do": "press", "keys": ["a", "Shift+ArrowLeft"]}  {"do": "type", "text"}
@@ -52,10 +53,11 @@ const commands = {
     page = await context.newPage();
     listen();
     await page.setViewport({ width, height });
-    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }]);
+    await commands.scheme({ dark });
     const response = await page.goto(url, { waitUntil: "load" });
     return response.status();
   },
+  scheme: ({ dark }) => page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }]),
   async reload() { await page.reload({ waitUntil: "load" }); },
   evaluate: ({ code }) => evaluate(code),
   async until({ code, seconds = 5 }) {
@@ -83,7 +85,6 @@ const commands = {
     if (shift) await page.keyboard.up("Shift");
   },
   async screenshot({ path }) { await page.screenshot({ path, type: "png" }); },
-  async accessibility() { return page.accessibility.snapshot(); },
   told: () => told,
 };
 

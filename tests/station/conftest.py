@@ -1,6 +1,6 @@
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from console.label.server import PageServer
 from console.label.station import Station
 from offline.account import Account
 from tests.any import any_round
-from tests.station.batches import Published, Serving, Waiting, image_bytes
+from tests.station.batches import Publish, Published, Serve, Serving, Waiting, image_bytes
 from tests.station.browser import Browser
 
 STORAGE = {
@@ -20,15 +20,15 @@ STORAGE = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """An account with the storage stack; tests share it and tell each other apart by their rounds."""
+    """An account with the storage stack; the tests of a module share it and tell each other apart by their rounds."""
     with Account(tmp_path_factory.mktemp("account")) as opened:
         opened.client("cloudformation").create_stack(StackName="reefloop-storage", TemplateBody=json.dumps(STORAGE))
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bucket(account: Account) -> str:
     [stack] = account.client("cloudformation").describe_stacks(StackName="reefloop-storage")["Stacks"]
     return str(stack["Outputs"][0]["OutputValue"])
@@ -51,14 +51,14 @@ def browser(chromium: Browser) -> Iterator[Browser]:
     assert elsewhere == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def waiting(account: Account) -> Waiting:
     return Waiting(account)
 
 
-@pytest.fixture
-def publish(account: Account, bucket: str, waiting: Waiting) -> Iterator[Callable[..., Published]]:
-    """Publishes a batch of so many small images, or of images under given keys."""
+@contextmanager
+def publishing(account: Account, bucket: str, waiting: Waiting) -> Iterator[Publish]:
+    """Publishes batches of so many small images, or of images under given keys."""
     published: list[Published] = []
 
     def make(images: int | Sequence[str] = 3, **settings: Any) -> Published:
@@ -78,26 +78,37 @@ def publish(account: Account, bucket: str, waiting: Waiting) -> Iterator[Callabl
         account.client("stepfunctions").stop_execution(executionArn=batch.execution)
 
 
-@pytest.fixture
-def serve(account: Account, bucket: str) -> Iterator[Callable[..., Serving]]:
-    """Serves the page of a worker for a published batch."""
+@contextmanager
+def stations(account: Account, bucket: str) -> Iterator[Serve]:
+    """Serves the pages of workers for published batches."""
     with ExitStack() as open_:
 
         def start(batch: Published, worker: str = "ana", *, waits: bool = False) -> Serving:
             identity = {"identityProviderType": "AWS", "issuer": "123456789012", "sub": f"AIDA{worker}"}
-            told: list[str] = []
-            station = Station(
-                account.client,
-                bucket,
-                batch.round_,
-                batch.team,
-                Worker(worker, identity),
-                tell=told.append,
-                waits=waits,
-            )
+            who, told = Worker(worker, identity), list[str]()
+            station = Station(account.client, bucket, batch.round_, batch.team, who, tell=told.append, waits=waits)
             station.refresh()
             server = PageServer(station)
             open_.enter_context(serving(server))
             return Serving(station, server, told)
 
         yield start
+
+
+@pytest.fixture
+def publish(account: Account, bucket: str, waiting: Waiting) -> Iterator[Publish]:
+    with publishing(account, bucket, waiting) as make:
+        yield make
+
+
+@pytest.fixture
+def serve(account: Account, bucket: str) -> Iterator[Serve]:
+    with stations(account, bucket) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def untouched(account: Account, bucket: str, waiting: Waiting) -> Iterator[tuple[Published, Published, Serve]]:
+    """A batch of classes and one of boxes that no test of a module answers, and how to serve them."""
+    with publishing(account, bucket, waiting) as make, stations(account, bucket) as start:
+        yield make(2, votes=2), make(1, votes=2, task="detection"), start

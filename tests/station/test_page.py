@@ -1,18 +1,13 @@
 """The labeling station as a person uses it, in a real browser."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-import pytest
-
 from offline.account import Account
-from tests.station.batches import Published, Serving, image_bytes
+from tests.station.batches import Publish, Serve, Serving, image_bytes
 from tests.station.browser import Browser
 
-Publish = Callable[..., Published]
-Serve = Callable[..., Serving]
-
-LOOKED_SECONDS: Final = 0.17
+LOOKED_SECONDS: Final = 0.13
 SHOWN: Final = "!document.getElementById('frame').hidden && !document.getElementById('work').hidden"
 
 
@@ -226,9 +221,7 @@ def test_two_people_never_wait_for_each_other(browser: Browser, publish: Publish
         ben.save(ref, {"answer": "squid", "accepted": 0, "submitted": 1000, "seconds": 1})
     page.answer("1", "1")
     page.rests("This work is done")
-    assert batch.labels() == {index: ["crab", "squid"] for index in range(3)} or all(
-        sorted(labels) == ["crab", "squid"] for labels in batch.labels().values()
-    )
+    assert [sorted(labels) for labels in batch.labels().values()] == [["crab", "squid"]] * 3
     ben.refresh()
     assert batch.outcome()["status"] == "SUCCEEDED"
 
@@ -241,12 +234,13 @@ def test_a_batch_whose_time_is_over_can_be_published_again(browser: Browser, pub
     page.reads("#mine", "gave 1")
     batch.hours = -1
     batch.publish()
-    serving.station.wake()
+    serving.station.refresh()
+    browser.do("reload")
     said = " ".join(page.rests("This work has ended"))
     assert "got 1 of 2 answers. They are kept: start the round again to go on" in said
     batch.hours = 1
     batch.publish()
-    serving.station.wake()
+    serving.station.refresh()
     page.answer("2")
     page.rests("This work is done")
     assert sorted(label for [label] in batch.labels().values()) == ["crab", "squid"]
@@ -281,8 +275,10 @@ HOSTILE: Final = [
 ]
 
 
-def test_class_names_are_text_whatever_they_hold(browser: Browser, publish: Publish, serve: Serve) -> None:
-    batch = publish(len(HOSTILE), votes=2, categories=HOSTILE)
+def test_names_are_text_whatever_they_hold(browser: Browser, publish: Publish, serve: Serve) -> None:
+    # No newline: moto's routes end at one.
+    keys = [f"images/upload/{name} {number}.png".replace("\n", "") for number, name in enumerate(HOSTILE)]
+    batch = publish(keys, votes=2, categories=HOSTILE)
     page = Page(browser, serve(batch))
     page.look()
     names = browser.evaluate("[...document.querySelectorAll('#choices span')].map((one) => one.textContent)")
@@ -292,18 +288,9 @@ def test_class_names_are_text_whatever_they_hold(browser: Browser, publish: Publ
     page.rests("Nothing is left for you")
     assert sorted(label for [label] in batch.labels().values()) == sorted(HOSTILE)
     assert "owned" not in browser.evaluate("document.title")
-
-
-def test_image_keys_never_reach_the_page(browser: Browser, publish: Publish, serve: Serve) -> None:
-    # No newline: moto's routes end at one.
-    keys = [f"images/upload/{name} {number}.png".replace("\n", "") for number, name in enumerate(HOSTILE)]
-    batch = publish(keys, votes=2)
-    page = Page(browser, serve(batch))
-    page.answer(*["1"] * len(keys))
-    page.rests("Nothing is left for you")
-    assert len(batch.labels()) == len(keys)
+    # Keys of images never come to the page: they could tell gold from the rest.
     shown = browser.evaluate("document.documentElement.outerHTML")
-    assert not [key for key in keys if key in shown or key.rpartition("/")[2] in shown]
+    assert not [key for key in keys if key in shown]
     assert not [url for url in browser.do("told")["requests"] if "upload" in url]
 
 
@@ -394,9 +381,8 @@ def test_boxes_of_an_object_are_there_to_be_corrected(browser: Browser, publish:
 # ---- Whoever sits before it ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", ["classification", "detection"])
-def test_everything_fits_a_small_laptop(task: str, browser: Browser, publish: Publish, serve: Serve) -> None:
-    batch = publish(1, task=task, votes=2, categories=[f"species {number}" for number in range(20)])
+def test_everything_fits_a_small_laptop(browser: Browser, publish: Publish, serve: Serve) -> None:
+    batch = publish(1, task="detection", votes=2, categories=[f"species {number}" for number in range(20)])
     page = Page(browser, serve(batch), width=1024, height=600)
     page.look()
     outside = browser.evaluate(
@@ -424,14 +410,15 @@ def test_the_page_can_be_used_by_ear_and_with_keys(browser: Browser, publish: Pu
     assert browser.evaluate("document.activeElement.id") == "rest-title"
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_text_stands_out_from_its_background(dark: bool, browser: Browser, publish: Publish, serve: Serve) -> None:
+def test_text_stands_out_from_its_background(browser: Browser, publish: Publish, serve: Serve) -> None:
     """At least 4.5 to 1, WCAG 2.2's level AA: https://www.w3.org/TR/WCAG22/#contrast-minimum"""
-    page = Page(browser, serve(publish(1, votes=2)), dark=dark)
+    page = Page(browser, serve(publish(1, votes=2)))
     page.look()
-    ratios = browser.evaluate(CONTRASTS)
-    assert len(ratios) > 8
-    assert {what: ratio for what, ratio in ratios.items() if ratio < 4.5} == {}
+    for dark in (False, True):
+        browser.do("scheme", dark=dark)
+        ratios = browser.evaluate(CONTRASTS)
+        assert len(ratios) > 8
+        assert {what: ratio for what, ratio in ratios.items() if ratio < 4.5} == {}
 
 
 CONTRASTS: Final = """(() => {

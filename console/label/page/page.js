@@ -10,7 +10,7 @@ import { $, alarm, explainKeys, fit, key, say, showProgress, showRest } from "./
 
 const AHEAD = 2; // objects fetched before they are needed
 const MOST_UNSAVED = 8;
-const SLIP_MILLISECONDS = 150; // nobody answers what they have seen for a shorter time: the key was meant for before
+const SLIP_MILLISECONDS = 120; // nobody answers what they have seen for a shorter time: the key was meant for before
 const TICK_SECONDS = 0.5;
 const TICKS_WHILE_LABELING = 6;
 
