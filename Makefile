@@ -12,10 +12,11 @@ help: ## this list
 
 setup: $(VENV)/.installed ## install the pinned packages and the CDK CLI
 
-$(VENV)/.installed: requirements.txt requirements-dev.txt jobs/requirements.txt edge/reefloop.Classifier/requirements.txt constraints.txt package.json package-lock.json
+$(VENV)/.installed: requirements.txt requirements-dev.txt requirements-oracle.txt jobs/requirements.txt edge/reefloop.Classifier/requirements.txt constraints.txt package.json package-lock.json
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, this is {v.major}.{v.minor}: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --requirement requirements-dev.txt --constraint constraints.txt
+	python -m pip install --quiet --no-deps --requirement requirements-oracle.txt
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
