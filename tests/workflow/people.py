@@ -48,7 +48,7 @@ class Divided:
     def _own(self, digest: str, work: Work, categories: list[str], number: int) -> str | list[Box]:
         if work == "classify":
             return categories[number]
-        return [replace(box, left=0, top=30 * number, width=25, height=20) for box in self.boxes[digest]]
+        return [replace(box, label=categories[number]) for box in self.boxes[digest]]
 
 
 def sit_down(loop: Deployed, crew: Divided, round_: str, team: str, *, at_most: int = 10_000) -> int:
