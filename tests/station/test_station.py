@@ -35,6 +35,12 @@ def post(url: str, given: Any) -> None:
         assert answer.status == 200
 
 
+def state(url: str) -> dict[str, Any]:
+    with urlopen(url + "state", timeout=10) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
 def save(serving: Serving, index: int, label: str = "crab") -> None:
     serving.station.save((0, index), {"answer": label, "accepted": 0, "submitted": 1000, "seconds": 1})
 
@@ -227,6 +233,8 @@ def test_the_command_can_be_interrupted_and_serves_until_the_work_is_done(accoun
     assert "1 answer of ana in the bucket" in said
     with labeling(account, batch) as (process, url):
         post(url + "answer", {"ref": [0, 1], **given})
+        while state(url)["open"]:  # as the page does
+            pass
         said, _ = process.communicate(timeout=10)
         assert process.returncode == 0
     assert "the round goes on" in said
