@@ -130,12 +130,20 @@ def _parsed(raw: bytes, place: str) -> tuple[dict[str, Any], str]:
 
 
 def write(path: Path, lines: Iterable[Mapping[str, Any]]) -> int:
-    """Write a manifest, whole or not at all; how many lines it has."""
+    """Write a manifest, whole or not at all; how many lines it has.
+
+    Raises:
+        JobError: a line that JSON cannot hold.
+    """
     count = 0
     with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for values in lines:
-            file.write(text_of(values) + "\n")
             count += 1
+            try:
+                file.write(text_of(values) + "\n")
+            except (ValueError, RecursionError) as error:
+                ref = values.get(SOURCE)
+                raise JobError(f"{path.name}, line {count} ({ref!r}) cannot be written: {error}") from None
     return count
 
 

@@ -22,7 +22,7 @@ from jobs.labeling.detection import Detection
 from jobs.labeling.gathered import Gathered
 from jobs.labeling.objects import Objects
 from jobs.labeling.tasks import Task
-from jobs.manifest import METADATA, Entry
+from jobs.manifest import Entry
 from jobs.options import Options, natural, share
 from jobs.paths import Root, read_json, write_json
 
@@ -116,26 +116,18 @@ def _imported(
     folder: Path, out: Path, gold: list[Entry], options: argparse.Namespace, categories: list[str]
 ) -> dict[str, Any]:
     """The labels that another tool gave, as they are."""
-    entries = list(manifest.read(folder / "import.manifest"))
-    known = {entry.source_ref for entry in gold}
-    latest = {entry.source_ref: entry for entry in entries}
-    lines = [
-        imported.renamed(entry, options.label_attribute, categories)
-        for ref, entry in latest.items()
-        if ref not in known
-    ]
-    by = Counter(line[options.label_attribute + METADATA]["human-annotated"] for line in lines)
+    tally = Counter(dict.fromkeys((*fates.FATES, "duplicate"), 0))
+    lines = imported.labels(
+        folder / "import.manifest",
+        options.label_attribute,
+        categories,
+        task=options.task,
+        gold={entry.source_ref for entry in gold},
+        tally=tally,
+    )
     manifest.write(out / "consolidated.manifest", lines)
     for name in ("doubtful.manifest", "left-over.manifest"):
         manifest.write(out / name, [])
     write_json(out / "workers.json", [])
     write_json(out / "human-level.json", human_level.NOBODY)
-    return {
-        "round": options.round,
-        "objects": len(entries),
-        **dict.fromkeys(fates.FATES, 0),
-        "human": by["yes"],
-        "machine": by["no"],
-        "gold": len(latest) - len(lines),
-        "duplicate": len(entries) - len(latest),
-    }
+    return {"round": options.round, "objects": sum(tally.values()), **tally}

@@ -1,8 +1,7 @@
 """Labels that another tool gave: taken as they are, under this project's attribute.
 
-An import names images and not their contents, so `source-ref` says what is the same object; merging finds the content
-where an earlier round has listed the image. Several labels of one object are all handed on: merging keeps the one that
-counts, whatever their order, and counts the others.
+An import names images and not their contents, so `source-ref` says what is the same object. Merging finds the content
+where an earlier round has listed the image.
 """
 
 from collections import Counter
@@ -10,9 +9,11 @@ from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from jobs import manifest
 from jobs.labeling.labels import class_counts
-from jobs.manifest import METADATA, Entry, without_labels
+from jobs.manifest import METADATA, Entry, digest, without_labels
 
 _NAMES: Final = {"classification": "class-name", "detection": "class-map"}
 """Where the metadata of a label names its classes, by task."""
@@ -21,21 +22,39 @@ _NAMES: Final = {"classification": "class-name", "detection": "class-map"}
 def labels(
     path: Path, attribute: str, categories: list[str], *, task: str, gold: Set[str], tally: Counter[str]
 ) -> Iterator[dict[str, Any]]:
-    """The labeled lines of an import.
+    """The labeled objects of an import, each once.
+
+    Of several labels of an object a person's counts, then the newest; the order of lines does not matter. The file is
+    read twice: 8 bytes per line tell which objects have several, and only those have to be remembered.
 
     Args:
         gold: source-refs of what is known for sure, which is left out.
-        tally: counts every line by its fate: human, machine or gold.
+        tally: counts every line by its fate: human, machine, gold or duplicate.
 
     Raises:
         JobError: a line that cannot be understood, named.
     """
+    hashes = np.fromiter((digest(entry.source_ref) for entry in manifest.read(path)), np.uint64)
+    hashes.sort()
+    repeated = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+    best: dict[str, tuple[tuple[bool, str, str], dict[str, Any]]] = {}
     for entry in manifest.read(path):
-        if entry.source_ref in gold:
+        ref = entry.source_ref
+        if ref in gold:
             tally["gold"] += 1
             continue
         line = renamed(entry, attribute, categories, task=task)
-        tally["human" if line[attribute + METADATA]["human-annotated"] == "yes" else "machine"] += 1
+        metadata = line[attribute + METADATA]
+        by_human = metadata["human-annotated"] == "yes"
+        if not repeated or digest(ref) not in repeated:
+            tally["human" if by_human else "machine"] += 1
+            yield line
+            continue
+        tally["duplicate"] += ref in best
+        ranked = ((by_human, str(metadata.get("creation-date", "")), entry.text), line)
+        best[ref] = max(ranked, best.get(ref, ranked), key=lambda one: one[0])
+    for _, ((by_human, _, _), line) in sorted(best.items(), key=lambda item: item[0]):
+        tally["human" if by_human else "machine"] += 1
         yield line
 
 

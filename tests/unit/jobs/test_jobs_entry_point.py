@@ -20,10 +20,13 @@ def test_an_unknown_verb_ends_with_2_and_the_list_of_verbs(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
-    assert "allowed are train, score, consolidate" in capsys.readouterr().err
+    assert "allowed are train, score, consolidate, merge" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("verb", "file"), [("train", "failure"), ("score", "message"), ("consolidate", "message")])
+@pytest.mark.parametrize(
+    ("verb", "file"),
+    [("train", "failure"), ("score", "message"), ("consolidate", "message"), ("merge", "message")],
+)
 def test_a_failure_leaves_one_sentence_where_sagemaker_looks(tmp_path: Path, verb: str, file: str) -> None:
     environment = {**os.environ, "ML_ROOT": str(tmp_path)}
     done = subprocess.run(

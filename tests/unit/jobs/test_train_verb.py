@@ -19,8 +19,8 @@ import torch
 
 from jobs import images
 from jobs.labeling.champion import Champion
-from jobs.labeling.dataset import SPLITS
 from jobs.training import fit
+from jobs.training.data import SPLITS
 from tests.unit.jobs.bench import ATTRIBUTE, BUCKET, Bucket, train, write_lines
 from tests.unit.jobs.images import CLASSES, picture
 
