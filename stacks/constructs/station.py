@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import CfnOutput, Duration
+from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
@@ -106,8 +106,8 @@ class StationPeople:
 class StationLabeler(iam.ManagedPolicy):
     """What a person at the station may do: attach it to the role or user that they label as.
 
-    They see images and batches but not what gold's labels are, add votes but neither read nor delete other people's,
-    and say that a batch of this machine is finished or abandoned.
+    They see images and batches but not what gold's labels are, add votes but neither read nor delete anybody's, and
+    say that a batch of this machine is finished or abandoned. The bucket's name they learn from the stack that has it.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, bucket: s3.IBucket, machine: sfn.StateMachine) -> None:
@@ -117,6 +117,10 @@ class StationLabeler(iam.ManagedPolicy):
         def objects(*patterns: str) -> list[str]:
             return [bucket.arn_for_objects(pattern) for pattern in patterns]
 
+        storage = Stack.of(bucket)
+        its_outputs = storage.format_arn(
+            service="cloudformation", resource="stack", resource_name=f"{storage.stack_name}/*"
+        )
         finish = [f"states:SendTask{verb}" for verb in ("Success", "Failure")]
         read = objects(
             f"{c.IMAGES}*", "gold/*", *(f"{rounds}{folder}*" for folder in (c.TASKS_FOLDER, c.STATION_FOLDER))
@@ -126,6 +130,7 @@ class StationLabeler(iam.ManagedPolicy):
             construct_id,
             description="For the people who label at the station of reefloop",
             statements=[
+                iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[its_outputs]),
                 iam.PolicyStatement(
                     actions=["s3:ListBucket"],
                     resources=[bucket.bucket_arn],

@@ -25,6 +25,11 @@ _ALLOWED: Final = (
         rf"{_DATA}/(images|gold|rounds/\*/(tasks|station|labeling-jobs/\*/station-\*/annotations/worker-response))/\*",
         "whoever labels sees the images and batches of any round, and writes answers of batches, all named later",
     ),
+    (
+        r"reefloop-labeling/StationLabeler/.+",
+        _OURS.format(service="cloudformation") + r"stack/reefloop-storage/\*",
+        "a stack's ARN ends with an id that CloudFormation chooses",
+    ),
     (r"reefloop-training/JobRole/.+", rf"{_DATA}/images/\*", "the images of a dataset may be any that were uploaded"),
     (r"reefloop-(compilation|deployment)/.+", rf"{_ARTIFACTS}/models/\*", "packages are named by model and target"),
     (

@@ -202,6 +202,7 @@ def test_people_at_the_station_add_answers_and_see_no_truth(configured: Callable
     }
     assert set(allowed) == {
         "s3:ListBucket", "s3:GetObject", "s3:PutObject", "states:SendTaskSuccess", "states:SendTaskFailure",
+        "cloudformation:DescribeStacks",
     }  # fmt: skip
     assert allowed["s3:PutObject"] == ["rounds/*/labeling-jobs/*/station-*/annotations/worker-response/*"]
     assert sorted(allowed["s3:GetObject"]) == ["gold/*", "images/*", "rounds/*/station/*", "rounds/*/tasks/*"]

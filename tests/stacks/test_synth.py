@@ -71,6 +71,13 @@ def test_a_wildcard_that_nobody_explained_stops_synth(tmp_path: Path) -> None:
         cdk.synth()
 
 
+def test_a_deployment_without_models_says_so(tmp_path: Path) -> None:
+    cdk = App(outdir=str(tmp_path), analytics_reporting=False)
+    reefloop.build(cdk, Settings(stage="sandbox", task="detection"))
+    said = [str(message.entry.data) for message in cdk.synth().get_stack_by_name("reefloop-labeling").messages]
+    assert any(reefloop.LABELS_ONLY in one for one in said)
+
+
 def test_a_setting_that_is_not_allowed_ends_with_one_sentence(tmp_path: Path) -> None:
     environment = {**os.environ, "CDK_CONTEXT_JSON": '{"stage": "moon"}', "CDK_OUTDIR": str(tmp_path)}
     run = subprocess.run(
