@@ -17,14 +17,16 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt requirements-oracle.tx
 	$(PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --requirement requirements-dev.txt --constraint constraints.txt
 	python -m pip install --quiet --no-deps --requirement requirements-oracle.txt
-	npm ci --no-audit --no-fund --loglevel=error
+	npm ci --include=dev --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # The loop, end to end, on an AWS account that lives on this laptop.
-# make demo IMAGES=folder takes photographs of yours; make demo KEEP=1 leaves the account open.
+# make demo IMAGES=folder takes photographs of yours; make demo KEEP=1 leaves the account open; make demo LABELER=me
+# has you label in the browser.
 demo: export DEMO_IMAGES := $(IMAGES)
+demo: export DEMO_LABELER := $(LABELER)
 demo: setup ## the whole loop on this laptop, no AWS account needed
-	@python -m console demo $(if $(IMAGES),--images "$$DEMO_IMAGES") $(if $(KEEP),--keep)
+	@python -m console demo $(if $(IMAGES),--images "$$DEMO_IMAGES") $(if $(LABELER),--labeler "$$DEMO_LABELER") $(if $(KEEP),--keep)
 
 test: setup ## unit, handler, stack, workflow, edge and offline-account tests
 	@python -m pytest -n 2 --dist loadscope --cov --cov-report=term $(ARGS)

@@ -94,7 +94,7 @@ def _models(
 
 def main() -> None:
     app = App(analytics_reporting=False)
-    context = {key: app.node.try_get_context(key) for key in ("stage", "stages")}
+    context = {key: app.node.try_get_context(key) for key in ("stage", "stages", "provider")}
     try:
         settings = Settings.load(context=context)
     except SettingsError as error:

@@ -219,7 +219,8 @@ class Settings(Branch):
 
         Args:
             stage: laptop, sandbox or production; without it, the context's `stage`.
-            context: CDK context; without it, the context of cdk.json beside this file.
+            context: CDK context; without it, the context of cdk.json beside this file. Its `provider`, where it has
+                one, is labeling.provider in place of the stage's: -c provider=station.
 
         Raises:
             SettingsError: naming the setting, its value and what is allowed.
@@ -230,6 +231,8 @@ class Settings(Branch):
         if name not in STAGES:
             raise SettingsError(f"stage is {name!r}; allowed are {', '.join(STAGES)}: choose one with -c stage=...")
         values = (context.get("stages") or {}).get(name, {})
+        if provider := context.get("provider"):
+            values = {**values, "labeling": {**values.get("labeling", {}), "provider": provider}}
         try:
             return cls.model_validate({"stage": name, **values})
         except ValidationError as error:

@@ -74,6 +74,7 @@ def _parser() -> Parser:
     demo = add("demo", "console.demo.run", "run the whole loop for two rounds in an AWS account on this machine")
     demo.add_argument("--images", type=Path, metavar="FOLDER", help="class subfolders of photographs (JPEG or PNG)")
     demo.add_argument("--keep", action="store_true", help="leave the account open until Ctrl-C")
+    demo.add_argument("--labeler", metavar="NAME", help="label in the browser yourself, at the labeling station")
     demo.add_argument("--seed", type=_natural, default=1, metavar="N", help="what is drawn and how it is dealt")
 
     preflight = add("preflight", "console.commands.preflight", "look whether an account can run a stage; read-only")

@@ -1,28 +1,25 @@
 """`label`: a page on this machine on which one person labels what a round asks of people."""
 
 import argparse
-import re
 import sys
-import threading
 import time
-import webbrowser
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from console.clients import Clients, clients, load_settings
 from console.errors import Failure, Refusal
 from console.executions import check_round
-from console.label.answers import Worker
+from console.label.answers import Worker, check_worker
 from console.label.batch import Batch, find_batches, list_keys, station_prefix
 from console.label.release import abandon
 from console.label.server import PageServer
+from console.label.serving import open_page, serving
 from console.label.station import Station
 from console.project import Project
 from reefloop.contracts import EXPERTS, LABELERS, ROUNDS, round_key
 from settings import Settings
 
-_WORKER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 _LAST_SAVES_SECONDS: Final = 20.0
 _FAREWELL_SECONDS: Final = 0.5  # the last report is on its way to the page
 _SERVICES: Final = ("s3", "stepfunctions", "sts")
@@ -30,10 +27,7 @@ _SERVICES: Final = ("s3", "stepfunctions", "sts")
 
 def run(options: argparse.Namespace) -> int:
     round_ = check_round(options.round_)
-    if not _WORKER.fullmatch(options.worker):
-        raise Refusal(
-            f"worker {options.worker!r} is not a name: up to 64 letters, digits and . _ @ + -, a letter or digit first"
-        )
+    worker = check_worker(options.worker)
     settings = load_settings(options.stage)
     account = clients(settings.region)
     bucket = Project.find(account, stack="storage").data_bucket
@@ -41,9 +35,7 @@ def run(options: argparse.Namespace) -> int:
         account(service)  # made here, since threads share them: only making a client is not safe in several
     if options.abandon:
         return _abandon(account, _batches(account, bucket, options, settings), options)
-    station = Station(
-        account, bucket, round_, options.team, who(account, options.worker), tell=_tell, waits=options.wait
-    )
+    station = Station(account, bucket, round_, options.team, who(account, worker), tell=_tell, waits=options.wait)
     _batches(account, bucket, options, settings)
     station.refresh()
     if not options.wait and not _anything(station):
@@ -118,7 +110,7 @@ def _serve(station: Station, options: argparse.Namespace) -> int:
         print(f"the page of {station.worker.name}: {server.url}", flush=True)
         print("the address is for you alone; Ctrl-C ends, answers are kept", flush=True)
         if not options.no_browser:
-            webbrowser.open(server.url)
+            open_page(server.url)
         with suppress(KeyboardInterrupt):
             station.ended.wait()
             time.sleep(_FAREWELL_SECONDS)
@@ -126,28 +118,6 @@ def _serve(station: Station, options: argparse.Namespace) -> int:
     mine = sum(len(desk.mine) for desk in station.desks)
     print(f"{mine} {'answer' if mine == 1 else 'answers'} of {station.worker.name} in the bucket")
     return 0
-
-
-@contextmanager
-def serving(server: PageServer) -> Iterator[None]:
-    """Serve a station's page, and look after its batches, as long as the block takes."""
-    stopping = threading.Event()
-    threads = [
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True),
-        threading.Thread(target=server.station.keep, args=(stopping,), daemon=True),
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        server.station.ended.set()
-        server.station.wake()
-        server.shutdown()
-        server.server_close()
-        for thread in threads:
-            thread.join(timeout=_LAST_SAVES_SECONDS)
 
 
 def _wait_for_saves(station: Station) -> None:

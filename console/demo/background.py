@@ -57,8 +57,8 @@ def drawing(folder: Path, seed: int) -> Background:
     return Background([sys.executable, "-m", "console.demo.draw", str(folder), str(seed)])
 
 
-def synthesis(stage: str, output: Path) -> Background:
+def synthesis(output: Path, **context: str) -> Background:
     """Synthesizes the app, which needs no account."""
     command = [str(cdk.CLI), "synth", "--quiet", "--no-notices", "--no-version-reporting"]
-    environment = cdk.environment({}, output.parent)
-    return Background([*command, f"--context=stage={stage}", f"--output={output}"], environment=environment)
+    command += [f"--context={name}={value}" for name, value in context.items()]
+    return Background([*command, f"--output={output}"], environment=cdk.environment({}, output.parent))

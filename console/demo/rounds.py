@@ -1,7 +1,7 @@
 """Runs a round of the loop and shows it while it runs."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,6 +23,8 @@ class Rounds:
     clients: Clients
     project: Project
     screen: Screen
+    attend: Callable[[str], None] = lambda _: None
+    """Called with the round's name again and again while it runs: for what it asks of people."""
     executions: dict[str, Execution] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -41,6 +43,7 @@ class Rounds:
         follower = Follower(self.clients, self.project)
         while (execution := follower.read(arn)).status == RUNNING:
             self.screen.show([*execution_rows(execution), *device_rows(self.reader.read())])
+            self.attend(name)
             time.sleep(_PAUSE_SECONDS)
         self.executions[name] = execution
         self.screen.show([*execution_rows(execution)])

@@ -12,6 +12,7 @@ from console.clients import load_settings
 from console.demo import inventory
 from console.demo.background import Background, drawing, synthesis
 from console.demo.fleet import Fleet
+from console.demo.people import People
 from console.demo.pictures import FIRST, GOLD, LATER, SECOND, UPLOAD, Collection, read_drawn, read_folder
 from console.demo.report import print_summary
 from console.demo.rounds import Rounds, deployed_model, without_model
@@ -20,6 +21,7 @@ from console.demo.summary import Collector
 from console.demo.workspace import SUMMARY, Workspace, write_atomically
 from console.destroy import remove
 from console.errors import Failure, Refusal
+from console.label.answers import check_worker
 from console.project import Project
 from console.screen import Screen
 from console.upload import DataBucket
@@ -38,7 +40,9 @@ def run(options: argparse.Namespace) -> int:
         Failure: a step failed, or all of them together took too long.
     """
     settings = load_settings(STAGE)
-    if settings.labeling.provider != "ground-truth":
+    if options.labeler:
+        check_worker(options.labeler)
+    elif settings.labeling.provider != "ground-truth":
         raise Refusal(
             f"stages.{STAGE}.labeling.provider is {settings.labeling.provider!r}; the demo has people label with "
             f"'ground-truth'"
@@ -62,6 +66,9 @@ class Demo:
     region: str
     truth: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.crew = Crew(truth=self.truth)
+
     @property
     def screen(self) -> Screen:
         return self.steps.screen
@@ -74,12 +81,13 @@ class Demo:
         """All of it, in an account that is gone afterwards."""
         collection = self._read_images() if self.options.images else None
         with ExitStack() as open_:
-            synthesizing = open_.enter_context(synthesis(STAGE, self._cdk_out))
+            provider = "station" if self.options.labeler else "ground-truth"
+            synthesizing = open_.enter_context(synthesis(self._cdk_out, stage=STAGE, provider=provider))
             drawn = None
             if collection is None:
                 drawn = open_.enter_context(drawing(self.workspace.drawn, self.options.seed))
             # The crew knows the truth about each image once there is one: people label only then.
-            account = Account(self.workspace.folder, crew=Crew(truth=self.truth), region=self.region)
+            account = Account(self.workspace.folder, crew=self.crew, region=self.region)
             open_.enter_context(account)
             with time_limit(LIMIT_SECONDS - self.steps.total_seconds):
                 summary = self._live(account, open_, synthesizing, drawn, collection)
@@ -112,6 +120,10 @@ class Demo:
             self._upload(account, project, collection)
         fleet = open_.enter_context(Fleet(account.state, project))
         rounds = Rounds(account.client, project, self.screen)
+        if self.options.labeler:
+            rounds.attend = People(
+                account.client, project.data_bucket, self.crew, self.options.labeler, self.screen
+            ).attend
         self._turn(rounds, fleet, collection)
         with step("measure"):
             collector = Collector(account.client, project, fleet, collection)

@@ -1,10 +1,12 @@
 """Answers as Ground Truth's built-in tasks give them: https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html"""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
+from console.errors import Refusal
 from console.label.batch import Batch
 
 # A person does not draw more; a page gone wrong might.
@@ -17,6 +19,20 @@ Size = tuple[int, int]
 
 class AnswerInvalid(Exception):
     """The page sent something that is no answer to this object."""
+
+
+_WORKER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
+
+
+def check_worker(name: str) -> str:
+    """A worker's name, if it can be one.
+
+    Raises:
+        Refusal: it cannot.
+    """
+    if not _WORKER.fullmatch(name):
+        raise Refusal(f"worker {name!r} is not a name: up to 64 letters, digits and . _ @ + -, a letter or digit first")
+    return name
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from console.commands.label import serving
 from console.label.answers import Worker
 from console.label.server import PageServer
+from console.label.serving import serving
 from console.label.station import Station
 from offline.account import Account
 from tests.any import any_round

@@ -103,6 +103,14 @@ def test_a_setting_that_is_not_allowed_is_refused_with_what_is(branches: dict[st
     assert "\n" not in str(refused.value)
 
 
+def test_the_provider_can_be_chosen_without_editing_the_stage() -> None:
+    stages = {"laptop": {"labeling": {"error_budget": 0.05}}}
+    labeling = Settings.load(context={"stage": "laptop", "stages": stages, "provider": "station"}).labeling
+    assert (labeling.provider, labeling.error_budget) == ("station", 0.05)
+    with pytest.raises(SettingsError, match=r"labeling\.provider.* is 'moon'"):
+        Settings.load(context={"stage": "laptop", "stages": stages, "provider": "moon"})
+
+
 def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:
     with pytest.raises(SettingsError, match="stage is 'moon'; allowed are laptop, sandbox, production"):
         Settings.load("moon")

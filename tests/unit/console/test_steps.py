@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from console.demo.steps import OutOfTime, StepFailed, Steps, time_limit
+from console.demo.steps import OutOfTime, StepFailed, Steps, off_the_clock, time_limit
 from console.errors import Refusal
 from console.screen import Row, Screen
 
@@ -88,3 +88,12 @@ def test_without_a_terminal_each_line_is_printed_once_per_step(steps: Steps) -> 
 def test_what_looks_like_markup_is_printed_as_it_is(steps: Steps) -> None:
     steps.screen.say("class [red]fish[/red] skipped")
     assert "[red]fish[/red]" in said(steps)
+
+
+def test_a_person_takes_the_time_they_need() -> None:
+    with pytest.raises(OutOfTime), time_limit(0.05):
+        with off_the_clock():
+            time.sleep(0.1)
+        rested = True
+        time.sleep(5)
+    assert rested
