@@ -149,7 +149,8 @@ def report_work(work: dict[tuple[str, float], list[Ways]]) -> None:
     print(
         f"\nPeople err on {ERRORS[0]:.2%} alone and on {ERRORS[1]:.2%} with {VOTES[1]:.2f} votes. All ways but "
         "the first are tuned to the final error by somebody who knows every error. reefloop pays for its evidence, "
-        "honeypots and audit in full. What people label takes a vote at least, so at 5 % everyone ends better than asked.\n"
+        "honeypots and audit in full. What people label takes a vote at least, so at 5 % everyone ends "
+        "better than asked.\n"
     )
     print("| scores | final error | way | human answers | of the first | errors over the budget |")
     print("|---|---|---|---|---|---|")

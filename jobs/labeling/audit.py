@@ -1,6 +1,6 @@
 """Which objects are set aside to check the machine on: people label them whatever it says of them."""
 
-from jobs.manifest import digest
+import hashlib
 
 
 def is_audited(content: str, share: float) -> bool:
@@ -10,4 +10,5 @@ def is_audited(content: str, share: float) -> bool:
     and the audit is a random sample of whatever arrives (each object with probability `share`). A larger share keeps
     the objects of a smaller one.
     """
-    return digest("audit", content) / 2**64 < share
+    draw = hashlib.blake2b(content.encode(), digest_size=8, person=b"audit").digest()
+    return int.from_bytes(draw) / 2**64 < share

@@ -45,11 +45,14 @@ class Terms:
 
 @dataclass
 class Routed:
-    """How many objects went where: every object to the machine or to people, and those of the audit to both."""
+    """How many objects went where: each to the machine or to people."""
 
     machine: int = 0
     human: int = 0
     audit: int = 0
+    """How many of all these belong to the audit."""
+    checked: int = 0
+    """How many of the machine's do: people label them too."""
     honeypots: int = 0
 
 
@@ -57,7 +60,8 @@ def route(folder: Path, gold: Sequence[Mapping[str, Any]], terms: Terms) -> Rout
     """Write machine.manifest, human.manifest and audit.manifest beside scores.jsonl.
 
     The machine keeps what the rule accepts, except what a device selected (`is_selected`). Of that, what belongs to
-    the audit goes to people as well. Everything else is people's, in order of its value to them:
+    the audit goes to people as well; audit.manifest has all of the audit, whoever labels it, since it is a sample of
+    the pool and not of what one machine accepts. Everything else is people's, in order of its value to them:
 
     1. The band of the machine's margin, the narrowest first: there an answer changes most (uncertainty sampling, B.
        Settles, "Active Learning Literature Survey", 2009, section 3.1, https://burrsettles.com/pub/settles.activelearning.pdf).
@@ -65,7 +69,7 @@ def route(folder: Path, gold: Sequence[Mapping[str, Any]], terms: Terms) -> Rout
        source and is between the same two labels: work that ends early has seen everything.
     3. A hash of the object.
 
-    Gold and the audit's objects stand at random places between them, and nothing in a line tells them apart.
+    Gold and the machine's audited objects stand at random places between them, and nothing in a line tells them apart.
 
     Args:
         folder: has scores.jsonl.
@@ -77,32 +81,35 @@ def route(folder: Path, gold: Sequence[Mapping[str, Any]], terms: Terms) -> Rout
     routed = Routed()
     with TemporaryDirectory(dir=folder, prefix=".routing-") as spill, ExitStack() as files:
         human, hidden = (SortedLines(_made(Path(spill) / name)) for name in ("human", "hidden"))
-        by_machine, checked = (_writing(files, folder / f"{name}.manifest") for name in ("machine", "audit"))
+        by_machine, in_audit = (_writing(files, folder / f"{name}.manifest") for name in ("machine", "audit"))
         turns, texts, chance = _Turns(terms.seed), _label_texts(terms), 0
         for entry in manifest.read(folder / SCORES):
             text, content = _unlabeled_text(entry), entry.content
             label, confidence = _opinion(entry)
             accepted = terms.rule.accepts(label, confidence) and not is_selected(entry.source_ref)
+            audited = is_audited(content, terms.audit_share)
+            if audited:
+                in_audit.write(text + "\n")
+                routed.audit += 1
             if accepted:
                 before, after = texts[label]
                 by_machine.write(f"{text[:-1]}, {before}{round(confidence, 6)}{after}\n")
                 routed.machine += 1
-                if not is_audited(content, terms.audit_share):
+                if not audited:
                     continue
             draw = turns.draw(content)
             chance ^= draw
             if accepted:
-                checked.write(text + "\n")
                 hidden.add(f"{draw:016x}", text)
             else:
                 human.add(turns.key(entry, label, draw), text)
-        routed.human, routed.audit = human.count, hidden.count
+        routed.human, routed.checked = human.count, hidden.count
         # The round's content decides every draw: run again, a round gives people the same work.
         chooser = random.Random(manifest.digest(terms.seed, chance))  # noqa: S311 (no secret)
-        wanted = honeypots_for(routed.human + routed.audit, terms.honeypot_share)
+        wanted = honeypots_for(routed.human + routed.checked, terms.honeypot_share)
         for known in chooser.sample(gold, min(wanted, len(gold))):
             hidden.add(f"{chooser.getrandbits(64):016x}", manifest.text_of(known))
-        routed.honeypots = hidden.count - routed.audit
+        routed.honeypots = hidden.count - routed.checked
         _writing(files, folder / "human.manifest").writelines(_mixed(human, hidden, chooser))
     return routed
 

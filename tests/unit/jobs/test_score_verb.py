@@ -135,7 +135,7 @@ def test_without_a_champion_people_label_everything(bucket: Bucket, tmp_path: Pa
     assert refs(files["human.manifest"]) > refs(pool)
     assert refs(files["human.manifest"]) - refs(pool) < refs(gold)
     assert not files["machine.manifest"]
-    assert not files["audit.manifest"]
+    assert refs(files["audit.manifest"]) == {line["source-ref"] for line in pool if is_audited(line["content"], 0.1)}
     assert refs(files["scores.jsonl"]) == refs(pool)
     assert (summary["human"], summary["honeypots"], summary["acceptance"]) == (18, 2, {})
     assert summary["reason"] == "there is no champion yet: people label everything"
@@ -148,8 +148,9 @@ def test_what_the_machine_is_sure_of_is_accepted_and_the_rest_goes_to_people(buc
     summary, files = routed(bucket, "r1")
     machine, human, audit = (refs(files[f"{name}.manifest"]) for name in ("machine", "human", "audit"))
     assert machine == refs(pool[20:])
-    assert audit == {line["source-ref"] for line in pool[20:] if is_audited(line["content"], 0.1)}
+    assert audit == {line["source-ref"] for line in pool if is_audited(line["content"], 0.1)}
     assert human & refs(pool) == refs(pool[:20]) | audit
+    assert summary["checked"] == len(audit & machine) > 0
     assert (summary["pool"], summary["machine"], summary["human"]) == (60, 40, 20)
     assert summary["acceptance"][""]["upper_bound"] <= 0.05
     assert len(files["scores.jsonl"]) == 60
@@ -251,7 +252,8 @@ def test_people_see_neither_a_label_nor_which_objects_are_known(bucket: Bucket, 
         frozenset({"source-ref", "content", "fingerprint"})
     }
     known = [line["source-ref"] in refs(gold) for line in files["human.manifest"]]
-    checked = [line["source-ref"] in refs(files["audit.manifest"]) for line in files["human.manifest"]]
+    accepted = refs(files["machine.manifest"])
+    checked = [line["source-ref"] in accepted for line in files["human.manifest"]]
     assert sum(known) == summary["honeypots"] == honeypots_for(30 + sum(checked), 0.4)
     for hidden in (known, checked):
         assert hidden not in (sorted(hidden), sorted(hidden, reverse=True))
@@ -315,7 +317,7 @@ def test_three_instances_decide_as_one_does(bucket: Bucket, tmp_path: Path) -> N
         assert score(bucket, tmp_path / f"ml-{host}", "r1", host=host, images=shard, **options) == 0
         part, files = routed(bucket, "r1", f"algo-{host}")
         assert part["acceptance"] == summary["acceptance"]
-        counts.update({name: part[name] for name in ("pool", "duplicate", "machine", "human", "audit")})
+        counts.update({name: part[name] for name in ("pool", "duplicate", "machine", "human", "audit", "checked")})
         honeypots += refs(files["human.manifest"]) & known
         for name in together:
             together[name] = together[name] | refs(files[name]) - known
@@ -402,11 +404,12 @@ def test_every_object_is_routed_once(
     summary, files = routed(bucket, "r1")
     people, machine = files["human.manifest"], refs(files["machine.manifest"])
     audited, unreadable = refs(files["audit.manifest"]), refs(summary["unreadable"])
-    assert len(people) == len(refs(people)) == summary["human"] + summary["audit"] + summary["honeypots"]
+    assert len(people) == len(refs(people)) == summary["human"] + summary["checked"] + summary["honeypots"]
     assert summary["pool"] == pool + min(repeated, pool)
     assert summary["pool"] - summary["duplicate"] == summary["machine"] + summary["human"] + len(unreadable)
     assert machine | (refs(people) & refs(lines)) | unreadable == refs(lines)
-    assert machine & refs(people) == audited
+    assert machine & refs(people) == machine & audited
+    assert len(audited) == summary["audit"]
     assert not unreadable & (machine | refs(people))
 
 
