@@ -18,7 +18,7 @@ from jobs.labeling.consolidation import FLOOR, SMOOTHING, Consolidated, Floats, 
 
 LOWEST: Final = 0.05
 """The smallest factor for the log-posteriors."""
-_ROWS: Final = 4096
+_ROWS: Final = 1024
 
 
 def tempered(found: Consolidated, smoothing: float = SMOOTHING) -> Consolidated:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -39,10 +40,19 @@ class Routing:
             objects.marked(number for number, _ in objects.routed(f"{name}.manifest"))
             for name in ("human", "machine", "audit")
         )
-        refs = (one[SOURCE] for path in objects.summaries() for one in read_json(path)["unreadable"])
+        refs = (ref for path in objects.summaries() for ref in _unreadable(path))
         return cls(
             asked, machine, audit, objects.marked(objects.numbers[ref] for ref in refs if ref in objects.numbers)
         )
+
+
+def _unreadable(path: Path) -> list[str]:
+    """The objects whose image could not be read, as an instance's routing.json names them."""
+    summary = read_json(path)
+    try:
+        return [one[SOURCE] for one in summary["unreadable"]]
+    except (KeyError, TypeError) as error:
+        raise JobError(f"{path} must have a list of the unreadable objects: {error!r}") from None
 
 
 @dataclass(frozen=True)
