@@ -131,10 +131,11 @@ class StationLabeler(iam.ManagedPolicy):
             description="For the people who label at the station of reefloop",
             statements=[
                 iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[its_outputs]),
+                # Of images too: who may not list is told "access denied" of an image that is gone, and could not go on.
                 iam.PolicyStatement(
                     actions=["s3:ListBucket"],
                     resources=[bucket.bucket_arn],
-                    conditions={"StringLike": {"s3:prefix": f"{c.ROUNDS}*"}},
+                    conditions={"StringLike": {"s3:prefix": [f"{c.ROUNDS}*", f"{c.IMAGES}*", "gold/*"]}},
                 ),
                 iam.PolicyStatement(actions=["s3:GetObject"], resources=read),
                 iam.PolicyStatement(

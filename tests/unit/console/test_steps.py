@@ -91,9 +91,13 @@ def test_what_looks_like_markup_is_printed_as_it_is(steps: Steps) -> None:
 
 
 def test_a_person_takes_the_time_they_need() -> None:
-    with pytest.raises(OutOfTime), time_limit(0.05):
+    def label_and_wait() -> None:
         with off_the_clock():
             time.sleep(0.1)
-        rested = True
+        labeled.append(True)
         time.sleep(5)
-    assert rested
+
+    labeled: list[bool] = []
+    with pytest.raises(OutOfTime), time_limit(0.05):
+        label_and_wait()
+    assert labeled
