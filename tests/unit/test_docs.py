@@ -80,7 +80,8 @@ def pins() -> dict[str, str]:
     files = [*ROOT.glob("requirements*.txt"), ROOT / "jobs" / "requirements.txt", *ROOT.glob("edge/*/requirements.txt")]
     lines = [line.split("#")[0].strip() for file in files for line in file.read_text().splitlines()]
     python = dict(line.split("==") for line in lines if "==" in line)
-    npm = json.loads((ROOT / "package.json").read_text())["dependencies"]
+    package = json.loads((ROOT / "package.json").read_text())
+    npm = package["dependencies"] | package["devDependencies"]
     return {name.partition("[")[0]: version for name, version in python.items()} | npm
 
 
