@@ -1,6 +1,6 @@
 // A headless Chromium that does what it reads, one JSON line at a time, and answers each with one JSON line.
 //
-// {"do": "open", "url", "dark", "width", "height"}   a new page in a profile of its own; the page before is closed
+// {"do": "open", "url", "dark", "width", "height"}   another page; each station has an origin of its own
 // {"do": "reload"}                                    {"do": "scheme", "dark"}
 // {"do": "evaluate", "code"}                          the value of an expression on the page
 // {"do": "until", "code", "seconds"}                  wait until an expression holds
@@ -32,10 +32,11 @@ async function start() {
 }
 
 const browser = await start();
-let context, page, told;
+const page = await browser.newPage();
+let told = {};
+listen();
 
 function listen() {
-  told = { errors: [], requests: [], dialogs: [] };
   page.on("pageerror", (error) => told.errors.push(String(error)));
   // Answers with an error status are what some tests are about; Chromium remarks on each.
   const remark = (line) => line.text().startsWith("Failed to load resource");
@@ -48,10 +49,8 @@ const evaluate = (code) => page.evaluate(`(async () => (${code}))()`);
 
 const commands = {
   async open({ url, dark = false, width = 1280, height = 720 }) {
-    await context?.close();
-    context = await browser.createBrowserContext();
-    page = await context.newPage();
-    listen();
+    await page.goto("about:blank");
+    told = { errors: [], requests: [], dialogs: [] };
     await page.setViewport({ width, height });
     await commands.scheme({ dark });
     const response = await page.goto(url, { waitUntil: "load" });

@@ -1,5 +1,6 @@
 """The labeling station as a person uses it, in a real browser."""
 
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,9 +20,9 @@ class Page:
         assert browser.do("open", url=serving.url, **how) == 200
 
     def look(self) -> None:
-        """Wait for the next object and look at it for as long as an answer takes."""
+        """Wait for the next object, and let as much time pass on the page's clock as an answer takes."""
         self.browser.until(SHOWN)
-        self.browser.evaluate(f"new Promise((next) => setTimeout(next, {LOOKED_SECONDS * 1000}))")
+        self.browser.evaluate(f"Date.now = ((now) => () => now() + {LOOKED_SECONDS * 1000})(Date.now)")
 
     def answer(self, *keys: str) -> None:
         """Press the key of a class for one object after the other."""
@@ -65,14 +66,16 @@ def test_number_keys_choose_classes_and_the_bucket_gets_worker_responses(
 ) -> None:
     batch = publish(3, votes=2)
     page = Page(browser, serve(batch))
+    browser.until(SHOWN)
+    time.sleep(LOOKED_SECONDS)
     page.answer("1", "2", "3")
     assert page.rests("Nothing is left for you")[:2] == ["You gave 3 answers.", "Others still have 3 answers to give."]
     assert sorted(label for [label] in batch.labels().values()) == ["crab", "squid", "turtle"]
-    [first] = batch.answers(0)
-    assert first["workerId"] == "ana"
-    assert first["workerMetadata"]["identityData"]["identityProviderType"] == "AWS"
-    assert LOOKED_SECONDS <= first["timeSpentInSeconds"] < 5
-    assert first["acceptanceTime"] < first["submissionTime"]
+    answers = sorted(batch.answers(), key=lambda answer: str(answer["submissionTime"]))
+    assert {answer["workerId"] for answer in answers} == {"ana"}
+    assert {answer["workerMetadata"]["identityData"]["sub"] for answer in answers} == {"AIDAana"}
+    assert all(answer["acceptanceTime"] < answer["submissionTime"] for answer in answers)
+    assert LOOKED_SECONDS <= answers[0]["timeSpentInSeconds"] < 5
 
 
 def test_a_click_chooses_a_class_and_so_does_its_name(browser: Browser, publish: Publish, serve: Serve) -> None:
@@ -94,8 +97,8 @@ def test_a_key_that_follows_too_fast_answers_nothing(browser: Browser, publish: 
     page = Page(browser, serve(batch))
     page.look()
     browser.press("1", "1")
+    page.reads("#mine", "ana gave 1")
     page.look()
-    assert browser.text("#mine") == "ana gave 1"
     assert len(batch.answers()) == 1
 
 
