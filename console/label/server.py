@@ -9,6 +9,7 @@ lets the page load and run its own files alone.
 import json
 import re
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from http import HTTPStatus
@@ -79,6 +80,11 @@ class PageServer(ThreadingHTTPServer):
         self.station = station
         self.secret = secrets.token_urlsafe(32)
         super().__init__((HOST, port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A browser that was closed in the middle of an answer is no news.
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
     @property
     def origins(self) -> Mapping[str, str]:

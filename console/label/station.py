@@ -49,6 +49,7 @@ class Station:
     """Answers on their way to S3."""
     ended: threading.Event = field(default_factory=threading.Event)
     """Nothing is open and nothing awaited, and the page has been told."""
+    _exhausted: bool = False
     _desks: list[Desk] = field(default_factory=list)
     _woken: threading.Event = field(default_factory=threading.Event)
     _looking: threading.Lock = field(default_factory=threading.Lock)
@@ -112,9 +113,12 @@ class Station:
         for number, desk in enumerate(self._desks):
             index = desk.next({index for batch, index in held if batch == number})
             if index is not None:
+                self._exhausted = False
                 return number, index
-        # It may be the moment in which a batch becomes complete.
-        self.wake()
+        if not self._exhausted:
+            # It may be the moment in which a batch becomes complete.
+            self._exhausted = True
+            self.wake()
         return None
 
     def save(self, ref: Ref, given: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ const AHEAD = 2; // objects fetched before they are needed
 const MOST_UNSAVED = 8;
 const SLIP_MILLISECONDS = 120; // nobody answers what they have seen for a shorter time: the key was meant for before
 const TICK_SECONDS = 0.5;
-const TICKS_WHILE_LABELING = 6;
+const TICKS_BETWEEN = 6; // how often it is enough to look during work, and for more of it
 
 const pause = (seconds) => new Promise((resume) => setTimeout(resume, seconds * 1000));
 
@@ -34,10 +34,10 @@ async function call(name, given) {
 /** Look how things stand: every now and then during work, often while there is none. */
 async function poll() {
   for (let tick = 0; ; tick++, await pause(TICK_SECONDS)) {
-    if (current && tick % TICKS_WHILE_LABELING) continue;
+    if (current && tick % TICKS_BETWEEN) continue;
     try {
       report(await (await ask("state")).json());
-      if (exhausted && state.open) await fill();
+      if (state.open && !current && !(exhausted && tick % TICKS_BETWEEN)) await fill();
       if (!state.open && !state.waits && !outbox.entries.length) return;
     } catch (error) {
       alarm("trouble", error.message);
@@ -117,10 +117,10 @@ async function show(task) {
   let image;
   try {
     image = await task.picture;
-  } catch (error) {
+  } catch {
     if (current !== task) return;
     skipped.push(task.ref);
-    say(`An image cannot be shown and is left out: ${error.message}`);
+    say("An image cannot be shown and is left out.");
     return showNext();
   }
   if (current !== task) return;
