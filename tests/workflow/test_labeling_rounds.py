@@ -54,8 +54,9 @@ def loop(account: Deployed) -> Iterator[Deployed]:
 
 
 def deploy(loop: Deployed, name: str, **changes: Any) -> None:
-    """Deploy the labeling stack, and what it needs, with these settings."""
-    loop.deploy(synthesize(loop.folder / name, **changes), "reefloop-labeling")
+    """Deploy the labeling stack with these settings, and the first time what it needs."""
+    alone = ["--exclusively"] if hasattr(loop, "project") else []
+    loop.deploy(synthesize(loop.folder / name, **changes), "reefloop-labeling", *alone)
 
 
 def bring(loop: Deployed, crew: Divided, *, gold: int = 3, pool: int = 3, hard: int = 0) -> list[str]:
@@ -189,7 +190,7 @@ def bring_gold_boxes(loop: Deployed, crew: Divided) -> None:
 def test_ground_truth_labels_by_itself_what_its_model_learned_and_hands_the_model_on(
     loop: Deployed, crew: Divided
 ) -> None:
-    deploy(loop, "automated", labeling={"automated": True})
+    deploy(loop, "automated", labeling={"automated": True, "workers_per_object": 1})
     bring_many(loop, crew, AUTOMATED_LEAST_OBJECTS)
 
     execution = loop.run("labeling", {"round": ROUND}, "automated")
