@@ -137,19 +137,29 @@ def _drop(index: sqlite3.Connection, condition: str) -> int:
     return int(count)
 
 
-def by_object(index: sqlite3.Connection) -> Iterator[list[Row]]:
-    """The lines of each object, worst first: (object, id, added, labeler, split, fingerprint).
+class Candidate(NamedTuple):
+    """What decides between the lines of an object; as in Line, whose rowid it has."""
+
+    id: int
+    added: int
+    labeler: int
+    split: int | None
+    fingerprint: int | None
+
+
+def by_object(index: sqlite3.Connection) -> Iterator[tuple[str, list[Candidate]]]:
+    """Every object with its lines, worst first.
 
     A person's label is better than a machine's, then the round's than an earlier one, then the newer; where even that
     is equal, the text decides, so the order of input lines never does.
     """
     index.execute("CREATE INDEX by_object ON lines (object, labeler, added, created)")
     rows = index.execute(
-        "SELECT object, id, added, labeler, split, fingerprint FROM lines"
+        f"SELECT object, {', '.join(Candidate._fields)} FROM lines"  # noqa: S608 (names)
         " ORDER BY object, labeler, added, created, text"
     )
-    for _, lines in groupby(rows, itemgetter(0)):
-        yield list(lines)
+    for name, lines in groupby(rows, itemgetter(0)):
+        yield name, [Candidate(*line[1:]) for line in lines]
 
 
 @contextmanager

@@ -8,7 +8,6 @@ those that are equal there: Norouzi, Punjani and Fleet, "Fast Search in Hamming 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import IntFlag
 from typing import Final
 
 import numpy as np
@@ -48,22 +47,17 @@ def pairs(blocks: Sorted, wanted: Callable[[Ids, Ids], NDArray[np.bool_]]) -> It
                     yield ids[near], ids[near + step]
 
 
-class Known(IntFlag):
-    """What is known of a fingerprint from the objects that have it."""
-
-    TRAIN = 1
-    VALIDATION = 2
-    TEST = 4
-    AUDIT = 8
-    """One of them is in the audit, whether it was there before or has just come."""
-    FRESH = 16
-    """One of them has no split yet."""
-    SEVERAL = 32
-    """More than one has no split yet."""
-
+# What is known of a fingerprint from the objects that have it, as bits of a byte.
+SETTLED: Final = 0b000111
+"""Since earlier versions they are in the splits with these numbers: bit 0 for split 0 and so on."""
+AUDITED: Final = 0b001000
+"""One of them is in the audit, whether it was there before or has just come."""
+FRESH: Final = 0b010000
+"""One of them has no split yet."""
+SEVERAL: Final = 0b100000
+"""More than one has no split yet."""
 
 Flags = NDArray[np.uint8]
-SETTLED: Final = Known.TRAIN | Known.VALIDATION | Known.TEST
 
 
 @dataclass(frozen=True)
@@ -84,11 +78,11 @@ def groups(flags: Flags, blocks: Sorted) -> Groups:
     """Fresh fingerprints that are near each other, directly or over others that are fresh as well.
 
     Args:
-        flags: what is Known, by id.
+        flags: what is known of each fingerprint, by id.
     """
     kept_out = _near_audit(flags, blocks)
-    free = (flags & Known.FRESH > 0) & ~kept_out
-    settled = np.where(free, flags & SETTLED, 0).astype(np.uint8)
+    free = (flags & FRESH > 0) & ~kept_out
+    settled = np.where(free, flags & SETTLED, 0)
     root = np.arange(len(free), dtype=np.int32)
     for left, right in pairs(blocks, lambda one, other: free[one] | free[other]):
         for one, other in ((left, right), (right, left)):
@@ -101,7 +95,7 @@ def groups(flags: Flags, blocks: Sorted) -> Groups:
     for ids in _slices(len(root)):
         roots = _roots(root, ids)
         np.bitwise_or.at(settled, roots, settled[ids])
-        grouped[roots[(roots != ids) | (flags[ids] & Known.SEVERAL > 0)]] = True
+        grouped[roots[(roots != ids) | (flags[ids] & SEVERAL > 0)]] = True
     for ids in _slices(len(root)):
         grouped[ids] = free[ids] & (grouped[root[ids]] | (settled[root[ids]] > 0))
     return Groups(kept_out, grouped, root, settled)
@@ -113,12 +107,12 @@ def _slices(count: int) -> Iterator[Ids]:
 
 
 def _near_audit(flags: Flags, blocks: Sorted) -> NDArray[np.bool_]:
-    audited = flags & Known.AUDIT > 0
+    audited = flags & AUDITED > 0
     found = audited.copy()
     if audited.any():
         for left, right in pairs(blocks, lambda one, other: audited[one] != audited[other]):
             found[left] = found[right] = True
-    return np.asarray(found & (flags & Known.FRESH > 0))
+    return np.asarray(found & (flags & FRESH > 0))
 
 
 def _unite(root: NDArray[np.int32], left: Ids, right: Ids) -> None:

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from jobs.labeling import index as working
 from jobs.labeling.audit import is_audited
 from jobs.labeling.fingerprint import BITS
-from jobs.labeling.near_duplicates import Groups, Ids, Known, groups
+from jobs.labeling.near_duplicates import FRESH, SEVERAL, Groups, Ids, groups
 from jobs.manifest import digest
 
 SHARES: Final = {"train": 0.7, "validation": 0.15, "test": 0.15}
@@ -88,34 +88,32 @@ def choose(index: sqlite3.Connection, *, audit_share: float) -> Counter[str]:
 
 
 def _chosen(index: sqlite3.Connection, audit_share: float, fates: Counter[str]) -> Iterator[working.Row]:
-    for lines in working.by_object(index):
-        name = lines[0][0]
-        split = max((line[4] for line in lines if line[4] is not None), default=None)
+    for name, lines in working.by_object(index):
+        split = max((line.split for line in lines if line.split is not None), default=None)
         known = split is not None
         if split == AUDIT or (not known and is_audited(name, audit_share)):
             split = AUDIT
-            fates["audit_by_machine"] += sum(line[2] for line in lines if line[3] == working.MACHINE)
+            fates["audit_by_machine"] += sum(line.added for line in lines if line.labeler == working.MACHINE)
         # Only in the audit is it worth anything that nobody could tell.
-        lines = [line for line in lines if line[3] != (working.MACHINE if split == AUDIT else working.NONE)]
+        useless = working.MACHINE if split == AUDIT else working.NONE
+        lines = [line for line in lines if line.labeler != useless]
         if not lines:
             continue
-        _, chosen, added, labeler, _, _ = lines[-1]
-        labels = sum(1 for line in lines if line[2] and line[3])
-        if added and labeler == working.NONE:
+        best = lines[-1]
+        labels = sum(1 for line in lines if line.added and line.labeler)
+        if best.added and best.labeler == working.NONE:
             fates["unsettled"] += 1
-        elif added:
-            fates["replaced" if known else "new"] += 1
-            fates["duplicate"] += labels - 1
         elif labels:
-            fates["gave_way"] += 1
+            fates["gave_way" if not best.added else "replaced" if known else "new"] += 1
             fates["duplicate"] += labels - 1
-        yield name, chosen, split, max((line[5] for line in lines if line[5] is not None), default=None)
+        prints = (line.fingerprint for line in lines if line.fingerprint is not None)
+        yield name, best.id, split, max(prints, default=None)
 
 
 def keep_together(index: sqlite3.Connection) -> NearDuplicates:
     """Decide the splits of new objects that have near-duplicates: by fingerprint, in the table `decided`."""
     known = " + ".join(f"(sum(split IS {split}) > 0) * {1 << split}" for split in range(len(SPLITS)))
-    fresh = f"min(sum(split IS NULL), 1) * {Known.FRESH} + (sum(split IS NULL) > 1) * {Known.SEVERAL}"
+    fresh = f"min(sum(split IS NULL), 1) * {FRESH} + (sum(split IS NULL) > 1) * {SEVERAL}"
     index.execute("CREATE INDEX by_fingerprint ON objects (fingerprint, split) WHERE fingerprint IS NOT NULL")
     index.execute("CREATE TABLE prints (id INTEGER PRIMARY KEY, fingerprint INTEGER, flags INTEGER)")
     index.execute(
