@@ -5,6 +5,7 @@ bounded, so memory stays flat. Nothing of it is kept: a job that is run again be
 """
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ class Line(NamedTuple):
 
 @contextmanager
 def opened(folder: Path) -> Iterator[sqlite3.Connection]:
-    """An empty index in an empty folder.
+    """An empty index in an empty folder, which is removed with it.
 
     What SQLite sorts goes to the same disk: https://www.sqlite.org/tempfiles.html#temporary_file_storage_locations
     """
@@ -74,6 +75,7 @@ def opened(folder: Path) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
+        shutil.rmtree(folder)
 
 
 def put(index: sqlite3.Connection, lines: Iterable[Line]) -> int:
