@@ -133,7 +133,8 @@ class Station:
             raise
         finally:
             self.saving.discard(ref)
-        if desk.votes.complete:
+        # What the page still has are the last objects for this person: others may have finished the rest meanwhile.
+        if self._exhausted or desk.votes.complete:
             self.wake()
 
     def before(self, ref: Ref | None) -> Ref | None:

@@ -46,6 +46,7 @@ async function poll() {
 }
 
 function report(latest) {
+  if (latest.open && !state?.open) exhausted = false;
   state = latest;
   showProgress(state);
   if (!state.open) {
