@@ -52,6 +52,7 @@ _LISTINGS: Final = (
         "ModelPackageGroupSummaryList",
         "ModelPackageGroupName",
     ),
+    _Listing("SageMaker model", "sagemaker", "list_models", "Models", "ModelName"),
     _Listing("thing", "iot", "list_things", "things", "thingName"),
     _Listing("thing group", "iot", "list_thing_groups", "thingGroups", "groupName"),
     _Listing("certificate", "iot", "list_certificates", "certificates", "certificateId"),

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from console.clients import Clients
 from console.destroy.greengrass import remove_deployments, remove_devices, remove_model_component
 from console.destroy.running import stop_builds, stop_executions, stop_jobs
-from console.destroy.stored import delete_images, delete_model_packages, empty_buckets
+from console.destroy.stored import delete_images, delete_labeling_models, delete_model_packages, empty_buckets
 from console.errors import Failure, Refusal
 from console.project import PREFIX, Project
 
@@ -29,6 +29,7 @@ STEPS: Final[Sequence[Removal]] = (
     remove_devices,
     remove_model_component,
     delete_model_packages,
+    delete_labeling_models,
     delete_images,
     empty_buckets,
 )

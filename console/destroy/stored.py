@@ -1,4 +1,4 @@
-"""Empties what stores: the registry group, the container repository, the buckets."""
+"""Empties what stores: the registry, the container repository, the buckets."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from console.clients import Clients
 from console.errors import Failure
 from console.project import Project
+from reefloop.contracts import LABELING_JOBS, ROUNDS
 
 # Most that one call takes: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 _OBJECTS_PER_CALL: Final = 1000
@@ -27,6 +28,23 @@ def delete_model_packages(clients: Clients, project: Project) -> Iterator[str]:
     for package in [package for page in pages for package in page["ModelPackageSummaryList"]]:
         sagemaker.delete_model_package(ModelPackageName=package["ModelPackageArn"])
         yield f"deleted model package {package['ModelPackageArn'].split('/', 1)[1]}"
+
+
+def delete_labeling_models(clients: Clients, project: Project) -> Iterator[str]:
+    """Delete the models that automated labeling made: each round's list of its labeling jobs names them."""
+    if not (bucket := project.optional("storage", "DataBucket")):
+        return
+    s3, sagemaker = clients("s3"), clients("sagemaker")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=ROUNDS, Delimiter="/")
+    for round_ in [prefix["Prefix"] for page in pages for prefix in page.get("CommonPrefixes", [])]:
+        try:
+            jobs = json.loads(s3.get_object(Bucket=bucket, Key=f"{round_}{LABELING_JOBS}")["Body"].read())
+        except s3.exceptions.NoSuchKey:
+            continue
+        for name in sorted({job["active_learning_model_arn"].rpartition("/")[2] for job in jobs} - {""}):
+            if any(model["ModelName"] == name for model in sagemaker.list_models(NameContains=name)["Models"]):
+                sagemaker.delete_model(ModelName=name)
+                yield f"deleted model {name} of automated labeling"
 
 
 def delete_images(clients: Clients, project: Project) -> Iterator[str]:

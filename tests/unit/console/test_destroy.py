@@ -134,6 +134,25 @@ def test_model_packages_of_the_projects_group_are_deleted(account: Account) -> N
     assert len(packages(theirs)) == 1
 
 
+def test_models_that_automated_labeling_made_are_deleted_with_the_rounds_that_name_them(account: Account) -> None:
+    sagemaker, s3, bucket = account.client("sagemaker"), account.client("s3"), any_round()
+    role = "arn:aws:iam::123456789012:role/labeling"
+    ours, theirs = (sagemaker.create_model(ModelName=any_round(), ExecutionRoleArn=role)["ModelArn"] for _ in range(2))
+    s3.create_bucket(Bucket=bucket)
+    jobs = [{"active_learning_model_arn": arn} for arn in ("", ours, ours)]
+    s3.put_object(Bucket=bucket, Key="rounds/first/labeling-jobs.json", Body=json.dumps(jobs))
+    s3.put_object(Bucket=bucket, Key="rounds/second/pool.manifest", Body=b"")
+
+    record = s3.get_object(Bucket=bucket, Key="rounds/first/labeling-jobs.json")["Body"].read()
+    assert destroy(account.client, storage={"DataBucket": bucket})[0].startswith("deleted model ")
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": []}))
+    s3.put_object(Bucket=bucket, Key="rounds/first/labeling-jobs.json", Body=record)
+    assert destroy(account.client, storage={"DataBucket": bucket}) == [f"deleted 1 objects of {bucket}"]
+
+    left = [model["ModelArn"] for model in sagemaker.list_models()["Models"]]
+    assert (ours in left, theirs in left) == (False, True)
+
+
 def test_images_of_the_repository_are_deleted(account: Account) -> None:
     ecr = account.client("ecr")
     ecr.create_repository(repositoryName="jobs")
