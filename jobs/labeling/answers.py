@@ -1,5 +1,6 @@
 """What the people of a round answered, read from the worker responses that Ground Truth or the station wrote."""
 
+import os
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -126,8 +127,11 @@ def content(answer: dict[str, Any], name: str) -> dict[str, Any]:
 def _responses(folder: Path) -> Iterator[Path]:
     """The response files; those to the same line in the order in which they were written."""
     for iteration in sorted(folder.glob("iteration-*"), key=_iteration):
-        for line in sorted(iteration.iterdir()):
-            yield from sorted(line.glob("*.json"))
+        # Names rather than paths: of 100,000 folders paths are slow to make and to compare.
+        for line in sorted(folder.name for folder in os.scandir(iteration)):
+            for name in sorted(file.name for file in os.scandir(iteration / line)):
+                if name.endswith(".json"):
+                    yield iteration / line / name
 
 
 def _iteration(path: Path) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.labeling.consolidation import Floats, Indices
+from jobs.labeling.patterns import Floats, Indices
 
 SAME: Final = 0.5
 """Boxes that overlap by so much (intersection over union) show the same thing, as in M. Everingham et al., "The PASCAL

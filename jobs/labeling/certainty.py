@@ -14,7 +14,8 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import minimize_scalar
 
-from jobs.labeling.consolidation import FLOOR, SMOOTHING, Consolidated, Floats, Indices, made_up, pin, softmax
+from jobs.labeling.consolidation import FLOOR, SMOOTHING, Consolidated, made_up, pin, softmax
+from jobs.labeling.patterns import Floats, Indices
 
 LOWEST: Final = 0.05
 """The smallest factor for the log-posteriors."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from jobs import manifest
 from jobs.labeling.answers import NO_CATEGORY, Bools, Given, content
 from jobs.labeling.certainty import tempered
-from jobs.labeling.consolidation import Answers, Consolidated, dawid_skene, expected_counts
+from jobs.labeling.consolidation import Consolidated, dawid_skene, expected_counts
+from jobs.labeling.patterns import Answers
 from jobs.labeling.tasks import Gold, Opinions
 from jobs.manifest import Entry
 

@@ -4,47 +4,20 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
+from jobs.labeling.patterns import Answers, Floats, Indices, Patterns, patterns_of
 
 ITERATIONS: Final = 500
 TOLERANCE: Final = 1e-6
+_FEW: Final = 0.05
+"""Once fewer than this share of the patterns move, they go on alone."""
 FLOOR: Final = 1e-10
 SMOOTHING: Final = 2.0
 """Made-up errors per worker and class. In simulations of crews that err alike on the same objects 2 gives the best
 log-loss and as few wrong labels as the majority; people of very unequal skill would be served a little better by 1."""
 _MADE_UP: Final = (2, 100)
 """At least and at most so many made-up answers for each made-up error."""
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Who said what of which object: three columns of equal length, everything an index."""
-
-    objects: NDArray[np.integer]
-    workers: NDArray[np.integer]
-    labels: NDArray[np.integer]
-
-
-@dataclass(frozen=True)
-class Patterns:
-    """Objects with the same answers and the same gold class are one pattern: a row with a weight."""
-
-    of_object: Indices
-    answers: sparse.csr_array
-    """[pattern, worker * classes + label]: 1 for each answer."""
-    gold: Indices
-    """[pattern]: the known class, -1 where it is unknown."""
-    weight: Floats
-    """[pattern]: how many objects it is."""
-
-    @property
-    def sizes(self) -> Indices:
-        """[pattern]: how many answers it has."""
-        return np.asarray(np.diff(self.answers.indptr))
 
 
 @dataclass(frozen=True)
@@ -100,7 +73,10 @@ def dawid_skene(
 
     Objects that got the same answers from the same people (and have the same gold class) have the same T: each such
     pattern is one row with a weight. With A[pattern, (w, l)] = 1 where the pattern has that answer, both steps are
-    products of a sparse and a dense matrix: log T = A log pi + log rho, and counts = A' (weight * T).
+    products of a sparse and a dense matrix: log T = A log pi + log rho, and counts = A' (weight * T). Most rows settle
+    after a few steps. Then the few that still move go on alone, and a step of all of them tells whether that is the
+    end: incremental EM, which has the same fixed points (R. M. Neal and G. E. Hinton, "A View of the EM Algorithm that
+    Justifies Incremental, Sparse, and Other Variants", 1998, https://doi.org/10.1007/978-94-011-5014-9_12).
 
     The posteriors are those of the model, and surer than they ought to be: see certainty.py.
 
@@ -112,52 +88,72 @@ def dawid_skene(
         gold: [object] the known class, -1 where it is unknown.
     """
     known = np.full(objects, -1) if gold is None else gold
-    patterns = _patterns(answers, known, workers, classes)
-    given, sizes, weight = patterns.answers, patterns.sizes[:, None], patterns.weight[:, None]
-    votes = given @ np.tile(np.eye(classes), (workers, 1))
+    patterns = patterns_of(answers, known, workers, classes)
+    every = _Rows.of(patterns)
+    sizes = patterns.sizes[:, None]
+    votes = patterns.answers @ np.tile(np.eye(classes), (workers, 1))
     truth = np.where(sizes > 0, votes / np.maximum(sizes, 1), 1 / classes)
     pin(truth, patterns.gold)
-    by_answer = given.T.tocsr()
     for _ in range(ITERATIONS):
-        counts = (by_answer @ (truth * weight)).reshape(workers, classes, classes).swapaxes(1, 2)
-        confusion = np.maximum(_smoothed(counts, smoothing), FLOOR)
-        confusion /= confusion.sum(2, keepdims=True)
-        # What nobody answered says nothing of how frequent a class is.
-        priors = (weight * (sizes > 0)).T[0] @ truth + (1 if smoothing > 0 else FLOOR)
-        priors /= priors.sum()
-        before, truth = truth, given @ np.log(confusion).swapaxes(1, 2).reshape(workers * classes, classes)
-        truth += np.log(priors)
-        softmax(truth)
-        pin(truth, patterns.gold)
-        before -= truth
-        if np.abs(before, out=before).max(initial=0) < TOLERANCE:
+        sums = every.sums(truth)
+        moving, truth = every.step(truth, sums, workers, smoothing)
+        if not len(moving):
             break
+        if len(moving) < _FEW * len(truth):
+            some, still = every.part(moving), truth[moving]
+            rest = every.sums(truth) - some.sums(still)
+            for _ in range(ITERATIONS):
+                left, still = some.step(still, rest + some.sums(still), workers, smoothing)
+                if not len(left):
+                    break
+            truth[moving] = still
+    confusion, priors = _parameters(every.sums(truth), workers, smoothing)
     return Consolidated(patterns, truth, confusion, priors)
 
 
-def _patterns(answers: Answers, known: Indices, workers: int, classes: int) -> Patterns:
-    objects, codes = len(known), workers * classes
-    # Ordered by object, then by answer: the answers of equal objects stand in the same order.
-    keys = answers.objects.astype(np.int64) * codes + answers.workers * classes + answers.labels
-    rows, said = np.divmod(np.sort(keys), max(codes, 1))
-    sizes = np.bincount(rows, minlength=objects)
-    starts = np.cumsum(sizes) - sizes
-    pattern = known + 1
-    used = classes + 1
-    for turn in range(int(sizes.max(initial=0))):
-        # Every object that has so many answers: what it was, together with its next answer, is what it is now.
-        more = np.flatnonzero(sizes > turn)
-        _, renamed = np.unique(pattern[more] * codes + said[starts[more] + turn], return_inverse=True)
-        pattern[more] = used + renamed
-        used += int(renamed.max()) + 1
-    _, first, pattern, weight = np.unique(pattern, return_index=True, return_inverse=True, return_counts=True)
-    ends = np.cumsum(sizes[first])
-    kept = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[first] - ends + sizes[first], sizes[first])
-    table = sparse.csr_array(
-        (np.ones(len(kept)), said[kept].astype(np.int32), np.concatenate([[0], ends]).astype(np.int32)),
-        shape=(len(first), codes),
-    )
-    return Patterns(pattern, table, known[first], weight.astype(np.float64))
+@dataclass(frozen=True)
+class _Rows:
+    """Some patterns, as both steps need them."""
+
+    table: sparse.csr_array
+    """[pattern, answer]: 1 for each answer, and for one more that every pattern has: what it says is the prior."""
+    by_answer: sparse.csr_array
+    weight: Floats
+    gold: Indices
+
+    @classmethod
+    def of(cls, patterns: Patterns) -> "_Rows":
+        ones = sparse.csr_array(np.ones((len(patterns.gold), 1)))
+        table = sparse.hstack([patterns.answers, ones], format="csr")
+        # What nobody answered says nothing of how frequent a class is.
+        return cls(table, table.T.tocsr(), patterns.weight * (patterns.sizes > 0), patterns.gold)
+
+    def part(self, rows: Indices) -> "_Rows":
+        table = self.table[rows]
+        return _Rows(table, table.T.tocsr(), self.weight[rows], self.gold[rows])
+
+    def sums(self, truth: Floats) -> Floats:
+        """[answer, true class]: the expected number of answers; in the last row of objects."""
+        return np.asarray(self.by_answer @ (truth * self.weight[:, None]))
+
+    def step(self, before: Floats, sums: Floats, workers: int, smoothing: float) -> tuple[Indices, Floats]:
+        """M and E: which rows moved, and where to. `before` is used up."""
+        confusion, priors = _parameters(sums, workers, smoothing)
+        flat = confusion.swapaxes(1, 2).reshape(-1, len(priors))
+        truth = self.table @ np.log(np.vstack([flat, priors]))
+        softmax(truth)
+        pin(truth, self.gold)
+        before -= truth
+        return np.flatnonzero(np.abs(before, out=before).max(1, initial=0) >= TOLERANCE), truth
+
+
+def _parameters(sums: Floats, workers: int, smoothing: float) -> tuple[Floats, Floats]:
+    """Confusion matrices and priors from expected numbers of answers."""
+    classes = sums.shape[1]
+    counts = sums[:-1].reshape(workers, classes, classes).swapaxes(1, 2)
+    confusion = np.maximum(_smoothed(counts, smoothing), FLOOR)
+    priors = sums[-1] + (1 if smoothing > 0 else FLOOR)
+    return confusion / confusion.sum(2, keepdims=True), priors / priors.sum()
 
 
 def expected_counts(answers: Answers, found: Consolidated, *, workers: int, classes: int) -> Floats:

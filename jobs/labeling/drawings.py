@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jobs.labeling.consolidation import Floats, Indices
+from jobs.labeling.patterns import Floats, Indices
 from jobs.manifest import METADATA, Entry
 
 SIDES = ("left", "top", "width", "height")

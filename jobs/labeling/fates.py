@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jobs.errors import JobError
 from jobs.labeling.answers import Bools
-from jobs.labeling.consolidation import Floats
+from jobs.labeling.patterns import Floats
 from jobs.labeling.intervals import clopper_pearson_lower, clopper_pearson_upper
 from jobs.labeling.objects import Objects
 from jobs.manifest import SOURCE

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from jobs.labeling.answers import NO_CATEGORY, Bools, Given
-from jobs.labeling.consolidation import Floats
+from jobs.labeling.patterns import Floats
 from jobs.labeling.intervals import wilson
 from jobs.labeling.labeling_jobs import EXPERTS, LABELERS
 

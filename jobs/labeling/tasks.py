@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.labeling.answers import Bools, Given
-from jobs.labeling.consolidation import Floats
+from jobs.labeling.patterns import Floats
 from jobs.manifest import Entry
 
 Gold = Mapping[int, Entry]

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from jobs.labeling.answers import Given
 from jobs.labeling.boxes import groups, middle, overlaps
 from jobs.labeling.certainty import tempered
-from jobs.labeling.consolidation import Answers, Consolidated, Floats, Indices, dawid_skene, expected_counts
+from jobs.labeling.consolidation import Consolidated, dawid_skene, expected_counts
 from jobs.labeling.drawings import Drawing, Drawings
+from jobs.labeling.patterns import Answers, Floats, Indices
 
 TRUTH: Final = -1
 """The owner of gold boxes in a grouping."""

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from jobs.labeling.certainty import tempered
-from jobs.labeling.consolidation import Answers, Consolidated, dawid_skene
+from jobs.labeling.consolidation import Consolidated, dawid_skene
+from jobs.labeling.patterns import Answers
 
 CLASSES, PEOPLE, OBJECTS, GOLD = 8, 5, 3000, 300
 

@@ -7,7 +7,8 @@ from crowdkit.aggregation import DawidSkene
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.labeling.consolidation import Answers, Consolidated, dawid_skene, expected_counts
+from jobs.labeling.consolidation import Consolidated, dawid_skene, expected_counts
+from jobs.labeling.patterns import Answers
 
 CLASSES = 5
 
