@@ -148,6 +148,7 @@ def test_a_save_that_fails_is_shown_and_tried_again(
     page.reads("#alert", "1 answer is not saved yet: ExpiredToken: The provided token has expired.")
     assert batch.answers() == []
     browser.click("#retry")
+    page.reads("#alert", "Trying again in 2 s.")
     page.look()
     browser.press("2")
     browser.until("document.getElementById('alert').hidden")

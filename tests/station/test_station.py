@@ -3,11 +3,8 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import threading
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.request import Request, urlopen
 
@@ -22,11 +19,11 @@ from console.label.votes import voter_of
 from offline.account import Account
 from reefloop.contracts import ABANDONED
 from settings import Settings
-from tests.station.batches import Publish, Published, Serve, Serving
+from tests.station.batches import Publish, Serve, Serving
 
 NAMES: Final = st.text(min_size=1, max_size=20)
 Label = Callable[..., int]
-ROOT: Final = Path(__file__).resolve().parents[2]
+Visit = Callable[[Callable[[str], None]], None]
 
 
 def post(url: str, given: Any) -> None:
@@ -134,13 +131,28 @@ def test_lines_without_an_image_keep_nobody_waiting(publish: Publish, serve: Ser
 @pytest.fixture
 def label(account: Account, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Label:
     """Runs `label` in this process against the account, as a deployment of the station."""
-    for name, value in account.environment.items():
-        monkeypatch.setenv(name, value)
     settings = Settings.model_validate({"stage": "laptop", "labeling": {"provider": "station"}})
     monkeypatch.setattr("console.commands.label.load_settings", lambda _: settings)
-    return lambda round_, *options, worker="ana": main(
-        ["label", "--stage", "laptop", "--round", round_, "--worker", worker, "--no-browser", *options]
-    )
+    monkeypatch.setattr("console.commands.label.clients", lambda _: account.client)
+
+    def run(round_: str, *options: str, worker: str = "ana", browser: bool = False) -> int:
+        quiet = () if browser else ("--no-browser",)
+        return main(["label", "--stage", "laptop", "--round", round_, "--worker", worker, *quiet, *options])
+
+    return run
+
+
+@pytest.fixture
+def visit(monkeypatch: pytest.MonkeyPatch) -> Visit:
+    """Has somebody visit the page when the command opens it, beside the command."""
+
+    def prepare(visitor: Callable[[str], None]) -> None:
+        def come(url: str) -> None:
+            threading.Thread(target=visitor, args=(url,), daemon=True).start()
+
+        monkeypatch.setattr("console.commands.label.open_page", come)
+
+    return prepare
 
 
 def test_a_name_that_is_none_is_refused(label: Label, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,33 +222,27 @@ def test_a_batch_is_abandoned_by_whoever_means_it(
     assert "the round does not wait for station-labelers-0-0 any more" in capsys.readouterr().err
 
 
-@contextmanager
-def labeling(account: Account, batch: Published) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command as a process of its own, with the address of its page."""
-    command = ["label", "--stage", "laptop", "--round", batch.round_, "--worker", "ana", "--no-browser"]
-    environment = {**os.environ, **account.environment}
-    with subprocess.Popen(
-        [sys.executable, "-m", "console", *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        yield process, next(line.split()[-1] for line in process.stdout if "the page of ana" in line)
-
-
-def test_the_command_can_be_interrupted_and_serves_until_the_work_is_done(account: Account, publish: Publish) -> None:
+def test_it_can_be_interrupted_and_serves_until_the_work_is_done(
+    publish: Publish, label: Label, visit: Visit, capsys: pytest.CaptureFixture[str]
+) -> None:
     batch = publish(2)
     given = {"answer": "crab", "accepted": 0, "submitted": 1000, "seconds": 1}
-    with labeling(account, batch) as (process, url):
+
+    def answer_one(url: str) -> None:
         post(url + "answer", {"ref": [0, 0], **given})
-        process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=10)
-        assert process.returncode == 0
-    assert "1 answer of ana in the bucket" in said
-    with labeling(account, batch) as (process, url):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def answer_the_other(url: str) -> None:
         post(url + "answer", {"ref": [0, 1], **given})
         while state(url)["open"]:  # as the page does
             pass
-        said, _ = process.communicate(timeout=10)
-        assert process.returncode == 0
+
+    visit(answer_one)
+    assert label(batch.round_, browser=True) == 0
+    assert "1 answer of ana in the bucket" in capsys.readouterr().out
+    visit(answer_the_other)
+    assert label(batch.round_, browser=True) == 0
+    said = capsys.readouterr().out
     assert "the round goes on" in said
     assert "2 answers of ana in the bucket" in said
     assert batch.outcome()["status"] == "SUCCEEDED"
