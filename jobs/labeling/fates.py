@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from jobs.errors import JobError
 from jobs.labeling.answers import Bools
-from jobs.labeling.patterns import Floats
 from jobs.labeling.intervals import clopper_pearson_lower, clopper_pearson_upper
 from jobs.labeling.objects import Objects
+from jobs.labeling.patterns import Floats
 from jobs.manifest import SOURCE
 from jobs.paths import read_json
 

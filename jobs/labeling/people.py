@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from jobs.labeling.answers import NO_CATEGORY, Bools, Given
-from jobs.labeling.patterns import Floats
 from jobs.labeling.intervals import wilson
 from jobs.labeling.labeling_jobs import EXPERTS, LABELERS
+from jobs.labeling.patterns import Floats
 
 SIGNIFICANCE: Final = 0.01
 """The probability that a round drops anybody who is good enough."""
