@@ -5,12 +5,14 @@ import json
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from console.clients import Clients
 from console.demo.measure import Line, read_lines
+
+_MISSING: Final = {"NoSuchKey", "404"}
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,22 @@ class Bucket:
         body: bytes = self.clients("s3").get_object(Bucket=self.name, Key=key)["Body"].read()
         return body
 
+    def read_json(self, key: str) -> Mapping[str, Any]:
+        """A JSON file; empty where there is no such file."""
+        try:
+            document: Mapping[str, Any] = json.loads(self.read(key))
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _MISSING:
+                raise
+            return {}
+        return document
+
     def read_lines(self, key: str) -> list[Line]:
         """The objects of a JSON Lines file; none where there is no such file."""
         try:
             return read_lines(self.read(key).decode())
         except ClientError as error:
-            if error.response["Error"]["Code"] not in {"NoSuchKey", "404"}:
+            if error.response["Error"]["Code"] not in _MISSING:
                 raise
             return []
 

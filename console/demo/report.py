@@ -5,13 +5,21 @@ from typing import Any
 
 from rich.table import Table
 
+from console.commands.report import human_level
 from console.demo.workspace import SUMMARY
 from console.screen import Screen
 
 
 def print_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
     """Print the summary as tables."""
-    for table in (_rounds(summary), _targets(summary), _devices(summary), _numbers(summary), _seconds(summary)):
+    for table in (
+        _rounds(summary),
+        human_level(summary["human_level"]),
+        _targets(summary),
+        _devices(summary),
+        _numbers(summary),
+        _seconds(summary),
+    ):
         screen.print(table)
     screen.say(f"every number: {SUMMARY}")
 

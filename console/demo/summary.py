@@ -41,6 +41,7 @@ class Collector:
             "resources": self.resources(),
             "executions": self.executions(),
             "rounds": [self.round(name, execution) for name, execution in rounds.items()],
+            "human_level": self.human_level(rounds),
             "targets": self.targets(rounds),
             "component_versions": self.component_versions(),
             "devices": self.devices(),
@@ -69,15 +70,8 @@ class Collector:
 
     def round(self, name: str, execution: Execution) -> dict[str, Any]:
         """What a round labeled, how well, and what was trained on it; None where the round did not come so far."""
-        # An object that people checked after the machine counts as theirs, as it does in the dataset.
-        by_object = {
-            line["source-ref"]: line
-            for manifest in ("machine.manifest", "consolidated.manifest")
-            for line in self._data.read_lines(c.round_key(name, manifest))
-        }
-        pool = {line["source-ref"] for line in self._data.read_lines(c.round_key(name, "pool.manifest"))}
         labels = count_labels(
-            [line for source, line in by_object.items() if source in pool], self.collection.truth_by_name
+            self._data.read_lines(c.round_key(name, "consolidated.manifest")), self.collection.truth_by_name
         )
         model = self._model(execution)
         return {
@@ -89,6 +83,10 @@ class Collector:
             "training_epochs": model.get("epochs"),
             "validation_accuracy": _rounded(model.get("metrics", {}).get("validation_accuracy")),
         }
+
+    def human_level(self, rounds: Mapping[str, Execution]) -> Mapping[str, Any]:
+        """What the last round knows of the people; it knows their answers to gold in the rounds before."""
+        return self._data.read_json(c.round_key(list(rounds)[-1], "human-level.json")) if rounds else {}
 
     def _model(self, execution: Execution) -> Mapping[str, Any]:
         """model.json of the round's model; empty when the round trained none."""

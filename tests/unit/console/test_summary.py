@@ -75,15 +75,11 @@ def execution(**output: Any) -> Execution:
     return Execution("arn:aws:states:::execution:loop:round-1", "loop", "SUCCEEDED", now, now, {}, output)
 
 
-def test_a_round_counts_each_object_once_by_who_labeled_it_last(collector: Collector, bucket: str, put: Put) -> None:
+def test_a_round_counts_its_labels_by_who_gave_them(collector: Collector, bucket: str, put: Put) -> None:
     aa, bb, cc = (source(bucket, name) for name in ("aa", "bb", "cc"))
-    gold = source(bucket, "dd", "gold/images")
-    put("rounds/1/pool.manifest", [{"source-ref": uri} for uri in (aa, bb, cc)])
-    put("rounds/1/machine.manifest", [labeled(aa, "crab", "no"), labeled(bb, "squid", "no")])
-    # People checked bb after the machine, labeled cc wrong, and a gold object that was mixed in.
     put(
         "rounds/1/consolidated.manifest",
-        [labeled(bb, "crab", "yes"), labeled(cc, "crab", "yes"), labeled(gold, "crab", "yes")],
+        [labeled(aa, "crab", "no"), labeled(bb, "crab", "yes"), labeled(cc, "crab", "yes")],
     )
     model = {"epochs": 7, "metrics": {"validation_accuracy": 0.87654}}
     put("models/1-0a1b2c3d/model.tar.gz", tar_gz({"model.json": json.dumps(model).encode()}))
@@ -113,6 +109,12 @@ def test_a_round_without_new_images_has_no_numbers_but_its_zeros(collector: Coll
         "training_epochs": None,
         "validation_accuracy": None,
     }
+
+
+def test_the_human_level_is_what_the_last_round_knows(collector: Collector, put: Put) -> None:
+    put("rounds/last/human-level.json", {"who": "team of experts", "candidates": []})
+    assert collector.human_level({"1": execution(), "last": execution()})["who"] == "team of experts"
+    assert collector.human_level({"1": execution()}) == {}
 
 
 def test_a_refused_target_has_neither_bytes_nor_latency(collector: Collector) -> None:
