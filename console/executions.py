@@ -66,25 +66,39 @@ def execution_arn(machine_arn: str, round_: str) -> str:
 
 
 def start_round(clients: Clients, project: Project, round_: str) -> str:
-    """Start the loop for a round and return the execution's ARN. A round that runs already is left running.
+    """Start the loop for a round and return the execution's ARN.
+
+    A round that runs already is left running. One that failed or was stopped goes on with the stage in which it did:
+    the stage begins anew, and people are asked for what they have not answered yet.
 
     Raises:
-        Refusal: the round has run to its end before.
+        Refusal: the round has run to its end before, or cannot go on any more.
     """
-    machine = project.loop_machine
+    machine, sfn = project.loop_machine, clients("stepfunctions")
+    arn = execution_arn(machine, check_round(round_))
     try:
-        answer = clients("stepfunctions").start_execution(
-            stateMachineArn=machine, name=f"round-{check_round(round_)}", input=json.dumps({ROUND: round_})
-        )
+        sfn.start_execution(stateMachineArn=machine, name=f"round-{round_}", input=json.dumps({ROUND: round_}))
     except ClientError as error:
         if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
             raise
-        arn = execution_arn(machine, round_)
+        if (status := sfn.describe_execution(executionArn=arn)["status"]) == SUCCEEDED:
+            raise Refusal(f"round {round_} has run already: choose another name") from error
+        if status != RUNNING:
+            _redrive(sfn, arn, round_)
+    return arn
+
+
+def _redrive(sfn: Any, arn: str, round_: str) -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html"""
+    try:
+        sfn.redrive_execution(executionArn=arn)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ExecutionNotRedrivable":
+            raise
         raise Refusal(
-            f"round {round_} has run already: choose another name, or take up a failed one where it stopped with "
-            f"`aws stepfunctions redrive-execution --execution-arn {arn}`"
+            f"round {round_} did not succeed and cannot go on ({error.response['Error']['Message']}): choose another "
+            "name; images that have a label already are not taken again, and those that were left over are"
         ) from error
-    return str(answer["executionArn"])
 
 
 @dataclass

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"manifest: {bucket.upload_manifest(round_, options.manifest)} objects")
     if not bucket.categories():
         raise Refusal("the bucket has no gold yet: bring class subfolders of photographs with known labels with --gold")
-    print(f"started {start_round(account, project, round_)}")
+    print(f"running {start_round(account, project, round_)}")
     print(f"follow it with `python -m console watch --round {round_}`")
     return 0
 

@@ -62,8 +62,18 @@ def test_a_round_starts_once(account: Account) -> None:
     arn = start_round(account.client, project, "1")
     assert arn == execution_arn(project.loop_machine, "1")
     ended(account, project, arn)
-    with pytest.raises(Refusal, match=r"round 1 has run already: .* redrive-execution"):
+    with pytest.raises(Refusal, match="round 1 has run already: choose another name"):
         start_round(account.client, project, "1")
+
+
+def test_a_round_that_failed_goes_on_when_it_is_started_again(account: Account) -> None:
+    missing = f"{machine(account, PASS)}-that-is-not-there"
+    project = Project({"loop": {"Machine": machine(account, calls(missing))}})
+    arn = start_round(account.client, project, "1")
+    assert ended(account, project, arn).status == "FAILED"
+    assert start_round(account.client, project, "1") == arn
+    assert ended(account, project, arn).status == "FAILED"
+    assert account.client("stepfunctions").describe_execution(executionArn=arn)["redriveCount"] == 1
 
 
 def test_nested_executions_are_followed_with_their_stage(account: Account) -> None:
