@@ -17,6 +17,7 @@ from jobs.errors import JobError
 from jobs.labeling import dataset, index, splits
 from jobs.labeling.card import card
 from jobs.labeling.labels import TASKS
+from jobs.labeling.pool import routed_by
 from jobs.options import Options, share_or_none
 from jobs.paths import Root, atomic, read_json, write_json
 
@@ -87,8 +88,9 @@ def _collect(
     if previous:
         index.put(lines, reader.version_lines(previous))
     labels = index.put(lines, reader.labels(folder / "consolidated.manifest"))
-    for part in sorted(folder.glob("routing/*/audit.manifest")):
-        index.put(lines, reader.audited(part))
+    # What was imported was routed by nobody.
+    for part in routed_by(folder) if (folder / "routing").exists() else ():
+        index.put(lines, reader.audited(part / "audit.manifest"))
     if (left_over := folder / "left-over.manifest").exists():
         index.put_names(lines, "left_over", (entry.source_ref for entry in manifest.read(left_over)))
     if gold.exists():

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs import manifest
-from jobs.errors import JobError
+from jobs.labeling.pool import routed_by
 from jobs.manifest import Entry
 
 
@@ -75,22 +75,11 @@ class Objects:
 
     def routed(self, name: str) -> Iterator[tuple[int, Entry]]:
         """The lines of every instance's part of a routing manifest, with the number of their object."""
-        for part in self._routing():
+        for part in routed_by(self.folder):
             for entry in manifest.read(part / name):
                 yield self.number(entry), entry
 
-    def _routing(self) -> list[Path]:
-        """The folders that the scoring job's instances wrote, one each.
-
-        Raises:
-            JobError: there is none.
-        """
-        parts = sorted(path for path in self.folder.glob("routing/*") if path.is_dir())
-        if not parts:
-            raise JobError(f"{self.folder / 'routing'} has no folder of a scoring job: run the scoring job first")
-        return parts
-
     def summaries(self) -> Iterator[Path]:
         """Every instance's routing.json."""
-        for part in self._routing():
+        for part in routed_by(self.folder):
             yield part / "routing.json"

@@ -39,6 +39,22 @@ class Host:
         return digest("host", content) % self.hosts == self.number
 
 
+def routed_by(folder: Path) -> list[Path]:
+    """The folders of a round's routing, one for each instance of the job that scored it last.
+
+    A round that is scored again with fewer instances still has the folders of the others: they count no more.
+
+    Raises:
+        JobError: the round was not scored, or its routing.json is not what it should be.
+    """
+    path = folder / "routing" / "algo-1" / "routing.json"
+    summary = read_json(path)
+    try:
+        return [folder / "routing" / f"algo-{number}" for number in range(1, summary["hosts"] + 1)]
+    except (KeyError, TypeError) as error:
+        raise JobError(f"{path} must say how many instances there were, as \"hosts\": {error!r}") from None
+
+
 def checked(path: Path) -> Iterator[Entry]:
     """The lines of a manifest, each about an object that an image folder can hold.
 

@@ -43,6 +43,14 @@ def device_key(thing: str, name: str = "") -> str:
     return f"devices/{thing}/{name}"
 
 
+def instance(number: int) -> str:
+    """How SageMaker calls an instance of a job, counted from 1; in a round, the folder that it wrote of the routing.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-container.html
+    """
+    return f"algo-{number}"
+
+
 # Below a round's prefix: what was asked of people, and what came of it.
 ROUTING_FOLDER: Final = "routing/"
 TASKS_FOLDER: Final = "tasks/"

@@ -22,6 +22,7 @@ def routed(account: Account, *parts: Sequence[str]) -> str:
     round_ = any_round()
     for number, names in enumerate(parts, start=1):
         account.put_lines(f"rounds/{round_}/routing/algo-{number}/human.manifest", objects(*names))
+        account.put_json(f"rounds/{round_}/routing/algo-{number}/routing.json", {"hosts": len(parts)})
     return round_
 
 

@@ -27,8 +27,13 @@ class TestWriteTasks:
         round_ = routed(account, "adf", "be", "cgh")
         assert list(chain(*asked(account, write(round_)))) == list("abcdegfh")
 
+    def test_instances_that_an_earlier_try_of_the_round_had_count_no_more(self, account: Account) -> None:
+        round_ = routed(account, "ab", "cd", "ef")
+        account.put_json(f"rounds/{round_}/routing/algo-1/routing.json", {"hosts": 2})
+        assert list(chain(*asked(account, write(round_)))) == list("acbd")
+
     def test_passes_lines_on_as_they_are(self, account: Account) -> None:
-        round_ = any_round()
+        round_ = routed(account, "a")
         line = json.dumps({"source-ref": f"s3://{DATA}/é\u2028'\"<../>.jpg", "any": ["x"]}, ensure_ascii=False).encode()
         account.put(f"rounds/{round_}/routing/algo-1/human.manifest", line + b"\n\n")
         [chunk] = write(round_)["chunks"]
@@ -86,7 +91,7 @@ class TestWriteTasks:
         }
 
     def test_asks_for_the_routing_when_there_is_none(self, account: Account) -> None:
-        with pytest.raises(ObjectMissing, match=r"routing/algo-1/human\.manifest does not exist"):
+        with pytest.raises(ObjectMissing, match=r"routing/algo-1/routing\.json does not exist"):
             write(any_round())
 
     def test_refuses_more_jobs_than_a_state_machine_can_follow(

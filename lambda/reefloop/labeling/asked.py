@@ -10,13 +10,15 @@ from reefloop.labeling import manifest
 def routed(bucket: str, round_: str) -> Iterator[bytes]:
     """The lines that the scoring job gave to people, each instance's in order of value, all instances in turn.
 
+    A round that is scored again with fewer instances still has the folders of the others: they count no more.
+
     Raises:
         ObjectMissing: when no instance wrote any routing.
     """
     folder = contracts.round_key(round_, contracts.ROUTING_FOLDER)
-    # The job has one instance at least: without any, the message names the file that is missing.
-    hosts = sorted(storage.list_folders(bucket, folder)) or ["algo-1"]
-    return interleaved([storage.read_lines(bucket, f"{folder}{host}/human.manifest") for host in hosts])
+    hosts = storage.read_json(bucket, f"{folder}{contracts.instance(1)}/routing.json")["hosts"]
+    names = [contracts.instance(number) for number in range(1, hosts + 1)]
+    return interleaved([storage.read_lines(bucket, f"{folder}{name}/human.manifest") for name in names])
 
 
 def doubtful(bucket: str, round_: str) -> Iterator[bytes]:

@@ -69,6 +69,7 @@ class Merges:
             path.parent.mkdir(parents=True, exist_ok=True)
             raw = (one if isinstance(one, bytes) else json.dumps(one).encode() for one in content)
             path.write_bytes(b"".join(one + b"\n" for one in raw))
+        (folder / "round" / "routing" / "algo-1" / "routing.json").write_text('{"hosts": 1}')
         (folder / "round" / "fates.json").write_text(json.dumps(fates or {}))
         (folder / "round" / "human-level.json").write_text(json.dumps(human_level or NOBODY))
         names = [{"label": name} for name in self.categories]

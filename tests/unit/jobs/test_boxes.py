@@ -92,7 +92,7 @@ def put_round(bucket: Bucket, count: int, gold: int = 0) -> list[dict[str, Any]]
     write_lines(folder / "pool.manifest", pool)
     for name, lines in {"machine": [], "audit": [], "human": [*pool, *known]}.items():
         write_lines(folder / "routing" / "algo-1" / f"{name}.manifest", lines)
-    (folder / "routing" / "algo-1" / "routing.json").write_text('{"unreadable": []}')
+    (folder / "routing" / "algo-1" / "routing.json").write_text('{"hosts": 1, "unreadable": []}')
     return [*pool, *known]
 
 

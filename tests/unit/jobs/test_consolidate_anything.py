@@ -58,7 +58,7 @@ def put(bucket: Bucket, described: list[dict[str, Any]]) -> list[dict[str, Any]]
     for name, part in {"machine": by_machine, "human": asked, "audit": audit}.items():
         write_lines(folder / "routing" / "algo-1" / f"{name}.manifest", part)
     unreadable = [line for line, one in both if one["unreadable"]]
-    (folder / "routing" / "algo-1" / "routing.json").write_text(json.dumps({"unreadable": unreadable}))
+    (folder / "routing" / "algo-1" / "routing.json").write_text(json.dumps({"hosts": 1, "unreadable": unreadable}))
     for team in ("labelers", "experts"):
         said = {line["source-ref"]: one[team] for line, one in both}
         responses = bucket.answer("r1", said, f"job-{team}", team=team, tasks=asked, status="Failed")
@@ -119,7 +119,7 @@ def test_class_names_keys_and_people_survive_whatever_they_are_called(
     bucket.put_gold(lines[:3])
     for part, these in {"machine": [], "human": lines, "audit": []}.items():
         write_lines(bucket.round("r1") / "routing" / "algo-1" / f"{part}.manifest", these)
-    (bucket.round("r1") / "routing" / "algo-1" / "routing.json").write_text('{"unreadable": []}')
+    (bucket.round("r1") / "routing" / "algo-1" / "routing.json").write_text('{"hosts": 1, "unreadable": []}')
     people = [f"{name}{number}" for number in range(3)]
     said = {ref: dict.fromkeys(people, truth) for ref, truth in bucket.truth.items()}
     bucket.answer("r1", said)

@@ -37,7 +37,7 @@ def put_round(
         for name, lines in parts.items():
             put_routing(bucket, round_, name, lines[host::hosts], host)
         folder = bucket.round(round_) / "routing" / f"algo-{host + 1}"
-        (folder / "routing.json").write_text(json.dumps({"unreadable": []}))
+        (folder / "routing.json").write_text(json.dumps({"hosts": hosts, "unreadable": []}))
     return pool
 
 
@@ -428,6 +428,22 @@ def test_an_object_that_nobody_was_given_stops_the_job(bucket: Bucket, root: Pat
     bucket.answer("r1", right_answers(bucket, "r1"))
     assert consolidate(bucket, root, "r1") == 1
     assert 'r1-2.jpg" was routed neither to the machine nor to people' in message(root)
+
+
+def test_what_an_earlier_try_with_more_instances_routed_counts_no_more(bucket: Bucket, root: Path) -> None:
+    """Its folder stays in the bucket, with labels of a champion that serves no more."""
+    pool = put_round(bucket, "r1", 4, hosts=1)
+    put_routing(bucket, "r1", "machine", [machine_line(bucket, line, "noise") for line in pool], host=1)
+    bucket.answer("r1", right_answers(bucket, "r1"))
+    assert consolidate(bucket, root, "r1") == 0
+    assert (found(bucket, "fates")["human"], found(bucket, "fates")["machine"]) == (4, 0)
+
+
+def test_a_routing_that_does_not_say_how_many_instances_there_were_is_named(bucket: Bucket, root: Path) -> None:
+    put_round(bucket, "r1", 1, hosts=1)
+    (bucket.round("r1") / "routing" / "algo-1" / "routing.json").write_text('{"unreadable": []}')
+    assert consolidate(bucket, root, "r1") == 1
+    assert 'algo-1/routing.json must say how many instances there were, as "hosts"' in message(root)
 
 
 def test_experts_get_gold_once_in_a_round_so_that_their_error_is_known(bucket: Bucket, root: Path) -> None:

@@ -71,7 +71,7 @@ def report(bucket: Bucket, root: Path, crew: Crew, experts: set[str], *, gold: i
     write_lines(folder / "pool.manifest", pool)
     for name, lines in {"machine": [], "audit": [], "human": pool}.items():
         write_lines(folder / "routing" / "algo-1" / f"{name}.manifest", lines)
-    (folder / "routing" / "algo-1" / "routing.json").write_text('{"unreadable": []}')
+    (folder / "routing" / "algo-1" / "routing.json").write_text('{"hosts": 1, "unreadable": []}')
     for team, people in {"labelers": set(crew.errors) - experts, "experts": experts}.items():
         said = {line["source-ref"]: {who: CLASSES[answers[who][n]] for who in people} for n, line in enumerate(pool)}
         bucket.answer("r9", said, f"job-{team}", team=team)
