@@ -3,8 +3,8 @@
 The posteriors of Dawid and Skene's model are surer than they ought to be, for two reasons. People who err on an object
 err alike (an animal that one takes for another species, the next one often takes for the same), and the model takes
 their errors for independent. And what an object is believed to be has taught the model how its own workers err: two
-people who contradict a third are explained by a confusion that was seen nowhere else. In simulations of the crew of
-the demo every posterior is above 0.99 and 1.1 % of the labels are wrong. So nothing would ever go to experts.
+people who contradict a third are explained by a confusion that was seen nowhere else. For people like the crew of the
+demo the model expects 0.01 % wrong labels where 1.1 % are: nothing would ever go to experts.
 """
 
 from dataclasses import replace
@@ -30,7 +30,10 @@ def tempered(found: Consolidated, smoothing: float = SMOOTHING) -> Consolidated:
        its class is not told: what it would have been taken for.
     2. Temperature scaling: all log-posteriors are multiplied with the one factor, at most 1, under which the truth
        about gold is most probable. A normal prior of the factor's logarithm (mean 0, deviation 1) keeps a handful of
-       gold objects from deciding it; without gold it is 1. It changes no label, only how sure it is.
+       gold objects from deciding it; without gold it is 1.
+
+    The label stays the model's own, which is right more often where people are alike: this says how sure it is. A
+    label that the cross-check takes for another class is in doubt.
 
     C. Guo et al., "On Calibration of Modern Neural Networks", 2017, https://arxiv.org/abs/1706.04599, section 4.2
     """

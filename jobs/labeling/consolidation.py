@@ -27,6 +27,8 @@ class Consolidated:
     patterns: Patterns
     by_pattern: Floats
     """[pattern, class]: the probability of each class; the class priors without any answer."""
+    by_model: Indices
+    """[pattern]: the most probable class by the model itself."""
     confusion: Floats
     """[worker, true class, answered class]."""
     priors: Floats
@@ -38,13 +40,14 @@ class Consolidated:
 
     @property
     def labels(self) -> Indices:
-        """[object]: the most probable class."""
-        return np.asarray(self.by_pattern.argmax(1)[self.patterns.of_object])
+        """[object]: the class that it is taken for."""
+        return np.asarray(self.by_model[self.patterns.of_object])
 
     @property
     def confidences(self) -> Floats:
-        """[object]: the probability of the most probable class."""
-        return np.asarray(self.by_pattern.max(1, initial=0)[self.patterns.of_object])
+        """[object]: the probability of that class."""
+        sure = self.by_pattern[np.arange(len(self.by_model)), self.by_model]
+        return np.asarray(sure[self.patterns.of_object])
 
 
 def dawid_skene(
@@ -108,7 +111,7 @@ def dawid_skene(
                     break
             truth[moving] = still
     confusion, priors = _parameters(every.sums(truth), workers, smoothing)
-    return Consolidated(patterns, truth, confusion, priors)
+    return Consolidated(patterns, truth, truth.argmax(1), confusion, priors)
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def answer(bucket: Bucket, drawn: dict[str, dict[str, Boxes | str]], lines: list
                 else {"boundingBox": {"boundingBoxes": given_, "inputImageProperties": SIZE}}
             )
             document["answers"].append({"workerId": worker, "answerContent": content, "timeSpentInSeconds": 9.5})
-        (responses / str(index)).mkdir(parents=True)
+        (responses / str(index)).mkdir(parents=True, exist_ok=True)
         (responses / str(index) / "1.json").write_text(json.dumps(document))
 
 
@@ -207,6 +207,12 @@ def test_errors_on_gold_are_of_whole_images_and_spammers_are_dropped(bucket: Buc
     assert len(kept) == 24 * 4
     assert kept[0]["truth"] == truth(0)
     assert next(one for one in kept if one["worker"] == "spam")["label"] == []
+    # A later round reads them back: the same people, measured on the same answers.
+    write_lines(bucket.dataset("r0") / "gold-answers.jsonl", [{**one, "round": "r0"} for one in kept])
+    answer(bucket, {ref: boxes for ref, boxes in drawn.items() if "gold" not in ref}, lines, "labelers")
+    assert consolidate(bucket, root, "r1", task="detection", previous="r0") == 0
+    later = {one["who"]: one for one in bucket.found("r1", "human-level")["candidates"]}
+    assert (later["worker anna"]["gold_objects"], later["worker anna"]["gold_errors"]) == (24, 3)
 
 
 def doubtful_round(bucket: Bucket, root: Path) -> dict[str, Any]:

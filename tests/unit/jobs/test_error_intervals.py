@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from jobs.labeling.intervals import clopper_pearson_upper, evidence_needed, wilson
+from jobs.labeling.intervals import clopper_pearson_lower, clopper_pearson_upper, evidence_needed, wilson
 
 counts = st.integers(1, 3000).flatmap(lambda objects: st.tuples(st.integers(0, objects), st.just(objects)))
 
@@ -29,9 +29,18 @@ def test_the_wilson_interval_is_scipys(counted: tuple[int, int]) -> None:
     assert wilson(errors, objects) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
+@given(counts)
+def test_the_lower_bound_of_errors_is_the_upper_bound_of_what_is_right(counted: tuple[int, int]) -> None:
+    errors, objects = counted
+    assert clopper_pearson_lower(errors, objects) == pytest.approx(
+        1 - clopper_pearson_upper(objects - errors, objects), abs=1e-9
+    )
+
+
 def test_nothing_is_known_from_no_objects() -> None:
     assert wilson(0, 0) == (0, 1)
     assert clopper_pearson_upper(0, 0) == 1
+    assert clopper_pearson_lower(0, 0) == 0
 
 
 @pytest.mark.parametrize(("budget", "needed"), [(0.01, 299), (0.02, 149), (0.05, 59)])
