@@ -49,10 +49,12 @@ class Round:
             Refusal: there is no such round.
         """
         documents = _Documents(clients, bucket)
-        routing = [key for key in documents.keys(c.round_key(name, "routing/")) if key.endswith("/routing.json")]
+        first: Document = documents.read(_routing_key(name, 1), {})
+        # Other folders are of an earlier try with more instances.
+        others = [documents.read(_routing_key(name, number), {}) for number in range(2, first.get("hosts", 1) + 1)]
         found = cls(
             name=name,
-            routing=[documents.read(key, {}) for key in routing],
+            routing=[first, *others] if first else [],
             jobs=documents.read(c.round_key(name, c.LABELING_JOBS), []),
             workers=documents.read(c.round_key(name, "workers.json"), []),
             human_level=documents.read(c.round_key(name, "human-level.json"), {}),
@@ -68,10 +70,6 @@ class _Documents:
     clients: Clients
     bucket: str
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        for page in self.clients("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
-            yield from (item["Key"] for item in page.get("Contents", []))
-
     def read(self, key: str, otherwise: Any) -> Any:
         try:
             return json.loads(self.clients("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read())
@@ -79,6 +77,10 @@ class _Documents:
             if error.response["Error"]["Code"] not in {"NoSuchKey", "404"}:
                 raise
             return otherwise
+
+
+def _routing_key(round_: str, instance: int) -> str:
+    return c.round_key(round_, f"{c.ROUTING_FOLDER}{c.instance(instance)}/routing.json")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -52,7 +52,7 @@ def routed_by(folder: Path) -> list[Path]:
     try:
         return [folder / "routing" / f"algo-{number}" for number in range(1, summary["hosts"] + 1)]
     except (KeyError, TypeError) as error:
-        raise JobError(f"{path} must say how many instances there were, as \"hosts\": {error!r}") from None
+        raise JobError(f'{path} must say how many instances there were, as "hosts": {error!r}') from None
 
 
 def checked(path: Path) -> Iterator[Entry]:

@@ -53,6 +53,19 @@ class TestListPool:
         list_pool.handler({"round": round_}, None)
         assert json.loads(capsys.readouterr().out) == {"round": round_, "new": 1, "known": 1, "ignored": 1}
 
+    def test_leaves_out_and_names_a_key_that_would_lead_a_job_elsewhere(
+        self, account: Account, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        misnamed = ["images/../../model.png", "images/./a.png", "images//a.png", f"images/{'é' * 126}.png"]
+        for key in [*misnamed, "images/..a/b..png"]:
+            account.put(key, any_bytes())
+        round_ = any_round()
+        list_pool.handler({"round": round_}, None)
+        assert pooled(account, round_) == ["images/..a/b..png"]
+        *named, tally = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert sorted(one["misnamed"] for one in named) == sorted(misnamed)
+        assert tally == {"round": round_, "new": 1, "misnamed": 4}
+
     def test_leaves_out_what_an_earlier_round_had_whatever_its_name_is_now(self, account: Account) -> None:
         account.put("images/a.jpg", b"first")
         list_pool.handler({"round": any_round()}, None)
@@ -224,6 +237,7 @@ class TestCheckImport:
             ({"source-ref": f"s3://{DATA}/a.jpg"}, LabelInvalid, "has 0 labels"),
             ({**labeled("a.jpg"), "b": 1, "b-metadata": {"class-name": "crab"}}, LabelInvalid, "has 2 labels"),
             ({**labeled("a.jpg"), "kind-metadata": {"objects": []}}, LabelInvalid, "has 0 labels"),
+            (labeled("images/../a.jpg"), ManifestInvalid, "cannot be a file's path"),
             (labeled("a.gif"), ManifestInvalid, "must be s3://data-bucket/<key> of an image"),
             ({"source": "text"}, ManifestInvalid, "source-ref is None"),
             (["a.jpg"], ManifestInvalid, "must be a JSON object"),

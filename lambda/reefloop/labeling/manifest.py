@@ -18,6 +18,9 @@ IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png")
 """What Ground Truth shows to people: https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-input.html"""
 
 
+_NAME_BYTES: Final = 255
+
+
 class ManifestInvalid(Exception):
     """A line of a manifest is not what it should be; the message names the object and the line."""
 
@@ -34,6 +37,14 @@ class Record:
 def is_image(key: str) -> bool:
     """Whether a key names an image by its suffix, in any case."""
     return key.lower().endswith(IMAGE_SUFFIXES)
+
+
+def is_a_path(key: str) -> bool:
+    """Whether a job can keep an object in a file that is called like its key, as SageMaker hands it over.
+
+    S3 takes any text of 1,024 bytes. A file has no empty, "." or ".." folder, and 255 bytes for each of its names.
+    """
+    return all(name not in ("", ".", "..") and len(name.encode()) <= _NAME_BYTES for name in key.split("/"))
 
 
 def line(fields: dict[str, Any]) -> bytes:
@@ -71,6 +82,11 @@ def records(lines: Iterable[bytes], *, source: str, bucket: str) -> Iterator[Rec
             raise ManifestInvalid(
                 f"{where}: {SOURCE} is {_shown(address)} and must be s3://{bucket}/<key> of an image "
                 f"({', '.join(IMAGE_SUFFIXES)}): copy the image into that bucket and name it so"
+            )
+        if not is_a_path(key):
+            raise ManifestInvalid(
+                f"{where}: {SOURCE} is {_shown(address)}, which cannot be a file's path: no folder may be empty, '.' or "
+                f"'..', no name longer than {_NAME_BYTES} bytes; copy the image to another key and name that"
             )
         yield Record(where, key, fields)
 

@@ -28,11 +28,15 @@ def new_images(
         known: contents that earlier rounds have; grows by each image given out, so that a round of a million
             objects is held once.
         known_keys: keys of images whose label is known already.
-        tally: counts the objects by what became of them: new, known, ignored (empty, or no image by its name).
+        tally: counts the objects by what became of them: new, known, ignored (empty, or no image by its name), misnamed
+            (with a key that no file can have; these are named in the log as well).
     """
     for stored in listed:
         if not manifest.is_image(stored.key) or stored.size_bytes == 0:
             tally["ignored"] += 1
+        elif not manifest.is_a_path(stored.key):
+            tally["misnamed"] += 1
+            print(json.dumps({"misnamed": stored.key, "do": "copy the image to a key without '..', './' and '//'"}))
         elif stored.key in known_keys or content(stored) in known:
             tally["known"] += 1
         else:

@@ -93,8 +93,9 @@ def test_what_a_round_does_not_have_has_no_table() -> None:
 def test_a_round_is_read_from_the_bucket_and_one_that_is_not_there_is_refused(account: Account) -> None:
     s3 = account.client("s3")
     s3.create_bucket(Bucket="any-report")
-    for host in ("algo-1", "algo-2"):
-        s3.put_object(Bucket="any-report", Key=f"rounds/1/routing/{host}/routing.json", Body=json.dumps(ROUTING))
+    for host in ("algo-1", "algo-2", "algo-3"):
+        body = json.dumps({**ROUTING, "hosts": 2})
+        s3.put_object(Bucket="any-report", Key=f"rounds/1/routing/{host}/routing.json", Body=body)
     found = Round.read(account.client, "any-report", "1")
     assert len(found.routing) == 2
     assert found.card == {}
