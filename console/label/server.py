@@ -27,7 +27,7 @@ from console.label.station import NoSuchObject, Ref, Station
 
 HOST: Final = "127.0.0.1"
 _LARGEST_REQUEST: Final = 1024 * 1024
-_SCRIPTS: Final = ("page", "station", "view", "keys", "clock", "boxes", "choices", "outbox")
+_SCRIPTS: Final = ("page", "work", "station", "view", "keys", "clock", "boxes", "choices", "outbox")
 _TYPES: Final = {
     "": ("index.html", "text/html; charset=utf-8"),
     "icon.svg": ("icon.svg", "image/svg+xml"),

