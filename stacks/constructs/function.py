@@ -86,3 +86,19 @@ class FunctionTask(tasks.LambdaInvoke):
             payload_response_only=True,
             result_path=path(result) if result else None,
         )
+        retry_when_throttled(self)
+
+
+def retry_when_throttled(state: tasks.LambdaInvoke) -> None:
+    """Call again what the account has no concurrency left for; CDK's own retries leave that error out.
+
+    A new account may run 10 functions at once, a Map asks for 40:
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    """
+    state.add_retry(
+        errors=["Lambda.TooManyRequestsException"],
+        interval=Duration.seconds(2),
+        max_attempts=8,
+        backoff_rate=2,
+        jitter_strategy=sfn.JitterType.FULL,
+    )

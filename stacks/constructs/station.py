@@ -11,7 +11,7 @@ from constructs import Construct
 
 from reefloop import contracts as c
 from settings import LabelingSettings, OperationsSettings
-from stacks.constructs.function import Function
+from stacks.constructs.function import Function, retry_when_throttled
 from stacks.constructs.labeling_team import TeamStates, task_names
 from stacks.constructs.objects import grant_objects
 from stacks.constructs.paths import path
@@ -36,6 +36,7 @@ class StationBatch(sfn.StateMachineFragment):
             payload=sfn.TaskInput.from_object(_event(team_name)),
             task_timeout=sfn.Timeout.duration(Duration.seconds(availability_seconds)),
         )
+        retry_when_throttled(self._batch)
         self._batch.add_catch(self._told)
 
     @property

@@ -191,6 +191,7 @@ class TestListPool:
             ({"labels": [{"label": "crab"}, {"label": "x" * 257}]}, "1 to 256 characters"),
             ({"labels": [{"label": "crab"}, {"label": 7}]}, "label '7'"),
             ({"labels": [{"label": "crab"}, "squid"]}, "label 'None'"),
+            ({"labels": [{"label": "crab"}, {"label": "(cannot tell)"}]}, "the lack of an answer"),
         ],
     )
     def test_refuses_label_categories_that_ground_truth_would_refuse(

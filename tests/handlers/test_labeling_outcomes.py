@@ -1,9 +1,12 @@
 """What becomes of what people were asked: jobs that ended well or not, and batches at the station."""
 
+from datetime import datetime
+from typing import Any
+
 import pytest
 
 from reefloop import contracts, payloads
-from reefloop.labeling import publish_batch
+from reefloop.labeling import publish_batch, station
 from reefloop.labeling.collect_labels import LabelingFailed
 from reefloop.payloads import JobEnd, Tasks, Team
 from tests.handlers.account import DATA, Account
@@ -50,6 +53,13 @@ class TestCollectLabels:
         answered(account, round_, "j", 0)
         again = collect(round_, write(round_), failed("stopped by hand", status="Stopped"))
         assert asked(account, again) == [["b"]]
+
+    @pytest.mark.parametrize("key", ["x", "iteration-1/0", "iteration-1/../0.json", "iteration-1/one/now.json"])
+    def test_an_object_that_is_no_answer_to_a_line_is_none(self, account: Account, key: str) -> None:
+        round_ = routed(account, "ab")
+        end = answered(account, round_, "j", 0)
+        account.put(f"rounds/{round_}/labeling-jobs/labelers/j/annotations/worker-response/{key}", b"")
+        assert asked(account, collect(round_, write(round_), end)) == [["b"]]
 
     def test_leaves_the_rest_to_another_round_when_the_attempts_are_used_up(self, account: Account) -> None:
         round_ = routed(account, "ab")
@@ -155,6 +165,25 @@ class TestStation:
         self.publish(round_, tasks)
         answered(account, round_, account.get_json(f"rounds/{round_}/station/labelers/0-0.json")["job"], 0)
         assert collect(round_, tasks, {"Error": contracts.ABANDONED, "Cause": "enough"})["chunks"] == []
+
+    def test_people_are_not_kept_busy_with_a_batch_that_nobody_awaits(self, account: Account) -> None:
+        round_ = routed(account, "abcd")
+        key = f"rounds/{round_}/station/labelers/0-0.json"
+        self.publish(round_, write(round_))
+        open_until = account.get_json(key)["deadline"]
+        write(round_)  # by an execution that takes the place of the one that waited
+        closed = account.get_json(key)
+        assert closed["deadline"] < open_until
+        assert closed["deadline"] == station.stamp(datetime.fromisoformat(closed["deadline"]))
+
+    @pytest.mark.parametrize("end", [[], "done", None, {"LabelCounters": "many"}])
+    def test_whatever_ends_a_batch_its_answers_are_collected(self, account: Account, end: Any) -> None:
+        """Who may finish a batch may send any JSON."""
+        round_ = routed(account, "ab")
+        tasks = write(round_)
+        self.publish(round_, tasks)
+        answered(account, round_, account.get_json(f"rounds/{round_}/station/labelers/0-0.json")["job"], 0)
+        assert asked(account, collect(round_, tasks, end)) == [["b"]]
 
     def test_a_finished_batch_needs_no_output_of_a_service(self, account: Account) -> None:
         round_ = routed(account, "a")

@@ -10,7 +10,7 @@ from reefloop.labeling.tasks import MOST_CHUNKS, TooManyChunks
 from reefloop.storage import ObjectMissing
 from tests.any import any_round
 from tests.handlers.account import DATA, Account
-from tests.handlers.labeling_round import answered, asked, collect, objects, routed, write
+from tests.handlers.labeling_round import answered, asked, collect, failed, objects, routed, write
 
 
 class TestWriteTasks:
@@ -125,5 +125,7 @@ class TestAutomatedLabeling:
             end["LabelingJobOutput"]["FinalActiveLearningModelArn"] = model
             tasks = collect(earlier, tasks, end)
         collect(another := routed(account, "a"), write(another), answered(account, another, "j", 0))
-        [chunk] = write(routed(account, [f"o{number}" for number in range(1250)]))["chunks"]
-        assert chunk["algorithms"]["InitialActiveLearningModelArn"] == "new"
+        tasks = write(last := routed(account, [f"o{number}" for number in range(1251)]))
+        assert tasks["chunks"][0]["algorithms"]["InitialActiveLearningModelArn"] == "new"
+        again = collect(last, tasks, failed("the model is gone"), answered(account, last, "k", 0))
+        assert again["chunks"][0]["algorithms"] == {"LabelingJobAlgorithmSpecificationArn": self.ARN}

@@ -182,6 +182,14 @@ def test_the_role_of_automated_labeling_passes_itself_and_no_other(configured: C
         assert all(text(statement["Resource"]).startswith("<JobRole") for statement in passes)
 
 
+def test_a_function_that_the_account_has_no_room_for_is_called_again(configured: Callable[[str], Templates]) -> None:
+    """Of a Map's 40 batches a new account can publish 10 at once; the others must not count as failed."""
+    states = definition(configured("station")["labeling"])["States"]
+    for state in (states["WriteTasks"], states["Label"]["ItemProcessor"]["States"]["LabelChunk"]):
+        throttled = [one for one in state["Retry"] if one["ErrorEquals"] == ["Lambda.TooManyRequestsException"]]
+        assert [(one["MaxAttempts"], one["JitterStrategy"]) for one in throttled] == [(8, "FULL")]
+
+
 def test_the_station_publishes_a_batch_and_waits_for_its_token(configured: Callable[[str], Templates]) -> None:
     templates = configured("station")
     batch = definition(templates["labeling"])["States"]["Label"]["ItemProcessor"]["States"]["LabelChunk"]

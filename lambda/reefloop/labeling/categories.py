@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
+from reefloop.labeling.ground_truth import CANNOT_TELL
+
 # https://docs.aws.amazon.com/sagemaker/latest/dg/input-data-limits.html
 _NAME_CHARACTERS: Final = 256
 _FEWEST: Final = 2
@@ -44,6 +46,8 @@ def names(config: Any, *, source: str, task: str = "classification") -> list[str
                 f"{source}: label {str(label)[:60]!r} must be a text of 1 to {_NAME_CHARACTERS} characters: rename it"
             )
         labels.append(label)
+    if CANNOT_TELL in labels:
+        raise CategoriesInvalid(f"{source} names label {CANNOT_TELL!r}, which is the lack of an answer: remove it")
     if len(labels) < _FEWEST:
         raise CategoriesInvalid(
             f"{source} names {len(labels)} label(s) and must name at least {_FEWEST}: "

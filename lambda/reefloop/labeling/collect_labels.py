@@ -6,7 +6,7 @@ from typing import Final
 
 from reefloop import contracts, environment
 from reefloop.labeling import outcomes, tasks
-from reefloop.payloads import CollectLabelsInput, LabelingJob, Tasks
+from reefloop.payloads import CollectLabelsInput, JobEnd, LabelingJob, Tasks
 
 _REASONS: Final = 5
 
@@ -33,9 +33,11 @@ def handler(event: CollectLabelsInput, _context: object) -> Tasks:
     env = environment.read(Environment)
     round_, team, attempt = event["round"], event["team"], event["attempt"]
     at_station = env.provider == "station"
+    # Whoever labels at the station can send any JSON as the batch's end.
+    ends = [end if isinstance(end, dict) else JobEnd() for end in event["jobs"]]
     jobs = [
         outcomes.ended(team, attempt, chunk, end, at_station=at_station)
-        for chunk, end in zip(event["chunks"], event["jobs"], strict=True)
+        for chunk, end in zip(event["chunks"], ends, strict=True)
     ]
     every = outcomes.record(env.data_bucket, round_, jobs)
     answered = outcomes.answers(env.data_bucket, round_, jobs)
@@ -43,7 +45,7 @@ def handler(event: CollectLabelsInput, _context: object) -> Tasks:
         earlier = [job for job in every if job["team"] == team and job not in jobs]
         if not any(outcomes.answers(env.data_bucket, round_, earlier).values()):
             raise LabelingFailed(_message(round_, team, jobs))
-    abandoned = any(end.get("Error") == contracts.ABANDONED for end in event["jobs"])
+    abandoned = any(end.get("Error") == contracts.ABANDONED for end in ends)
     again = attempt + 1 < env.chained_jobs and not abandoned
     lines = outcomes.unanswered(env.data_bucket, round_, answered) if again else ()
     return tasks.write(env, round_, team, attempt=attempt + 1, lines=lines)
@@ -54,5 +56,5 @@ def _message(round_: str, team: str, jobs: Sequence[LabelingJob]) -> str:
     more = f" and {len(reasons) - _REASONS} more" if len(reasons) > _REASONS else ""
     return (
         f"nobody of the team {team!r} answered anything in round {round_!r}: {'; '.join(reasons[:_REASONS])}{more}. "
-        "Correct what the reasons name, or have people take the tasks, and start the round again by its own name"
+        "Correct what the reasons name, or have people take the tasks, and redrive the execution of the loop"
     )

@@ -85,8 +85,8 @@ def records(lines: Iterable[bytes], *, source: str, bucket: str) -> Iterator[Rec
             )
         if not is_a_path(key):
             raise ManifestInvalid(
-                f"{where}: {SOURCE} is {_shown(address)}, which cannot be a file's path: no folder may be empty, '.' or "
-                f"'..', no name longer than {_NAME_BYTES} bytes; copy the image to another key and name that"
+                f"{where}: {SOURCE} is {_shown(address)}, which cannot be a file's path: no folder may be empty, '.' "
+                f"or '..', no name longer than {_NAME_BYTES} bytes; copy the image to another key and name that"
             )
         yield Record(where, key, fields)
 

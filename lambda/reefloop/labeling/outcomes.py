@@ -37,6 +37,7 @@ def ended(team: Team, attempt: int, chunk: Chunk, end: JobEnd, *, at_station: bo
     """
     failed = "Error" in end
     about: dict[str, Any] = _description(end.get("Cause", "")) if failed else dict(end)
+    counters = about.get("LabelCounters")
     output = about.get("LabelingJobOutput", about)
     reason = ""
     if failed:
@@ -49,7 +50,7 @@ def ended(team: Team, attempt: int, chunk: Chunk, end: JobEnd, *, at_station: bo
         attempt=attempt,
         tasks=chunk["tasks"],
         status="Failed" if failed else "Completed",
-        counters=about.get("LabelCounters", {}),
+        counters=counters if isinstance(counters, dict) else {},
         failure_reason=reason[:_REASON_CHARACTERS],
         output_uri=output.get("OutputDatasetS3Uri", ""),
         active_learning_model_arn=output.get("FinalActiveLearningModelArn", ""),
@@ -83,8 +84,10 @@ def _people_answered(bucket: str, prefix: str) -> Iterator[int]:
     https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html
     """
     for stored in storage.list_objects(bucket, prefix):
-        line = stored.key.removeprefix(prefix).split("/")[1]
-        if line.isdecimal():
+        # Whoever labels at the station can write any key below the prefix.
+        _, _, rest = stored.key.removeprefix(prefix).partition("/")
+        line, inside, _ = rest.partition("/")
+        if inside and line.isdecimal():
             yield int(line)
 
 

@@ -43,7 +43,7 @@ def handler(event: PublishBatchInput, _context: object) -> None:
         categories=rounds.category_names(env.data_bucket, task=env.task),
         votes=env.workers_per_object if labelers else env.experts_per_object,
         token=event["token"],
-        published_at=now.isoformat(timespec="seconds"),
-        deadline=(now + timedelta(seconds=env.availability_seconds)).isoformat(timespec="seconds"),
+        published_at=station.stamp(now),
+        deadline=station.stamp(now + timedelta(seconds=env.availability_seconds)),
     )
     storage.write_json(env.data_bucket, station.batch_key(round_, team, tasks), batch)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from reefloop import clients, contracts, storage
-from reefloop.labeling import categories, ground_truth, inputs, outcomes, rounds
+from reefloop.labeling import categories, ground_truth, inputs, outcomes, rounds, station
 from reefloop.payloads import Chunk, Tasks, Team
 
 # A state's payload has 256 KiB, and a failed job comes back with up to 4 KiB of description:
@@ -51,6 +51,7 @@ def write(settings: Settings, round_: str, team: Team, *, attempt: int, lines: I
         TooManyChunks: naming the setting to change.
     """
     bucket, kind = settings.data_bucket, settings.kind(team)
+    station.close(bucket, round_, team)
     folder = f"{contracts.TASKS_FOLDER}{team}/"
     template_key = contracts.round_key(round_, f"{folder}template.liquid.html")
     page = resources.files("reefloop.labeling").joinpath("pages", f"{settings.kind_name(team)}.liquid.html")
@@ -68,7 +69,7 @@ def write(settings: Settings, round_: str, team: Team, *, attempt: int, lines: I
             )
         chunk, count = _write_chunk(settings, round_, f"{folder}{attempt}-{number}", part)
         if team == contracts.LABELERS and settings.algorithm_arn and count >= ground_truth.AUTOMATED_LEAST_OBJECTS:
-            chunk["algorithms"] = _algorithms(bucket, settings.algorithm_arn)
+            chunk["algorithms"] = _algorithms(bucket, settings.algorithm_arn, attempt=attempt)
         chunks.append(chunk)
         objects += count
     return Tasks(
@@ -103,10 +104,13 @@ def _write_chunk(settings: Settings, round_: str, name: str, lines: Iterable[byt
     return Chunk(manifest_uri=uri, tasks=key), count
 
 
-def _algorithms(bucket: str, algorithm_arn: str) -> dict[str, str]:
-    """What an earlier job has learned is where automated labeling starts from:
-    https://docs.aws.amazon.com/sagemaker/latest/dg/sms-automated-labeling.html"""
+def _algorithms(bucket: str, algorithm_arn: str, *, attempt: int) -> dict[str, str]:
+    """What an earlier job has learned is where automated labeling starts from, in the first attempt: a model that is
+    gone, or of other categories, must not fail each job of each round.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/sms-automated-labeling.html
+    """
     config = {"LabelingJobAlgorithmSpecificationArn": algorithm_arn}
-    if model := outcomes.latest_model(bucket):
+    if attempt == 0 and (model := outcomes.latest_model(bucket)):
         config["InitialActiveLearningModelArn"] = model
     return config
