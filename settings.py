@@ -45,7 +45,7 @@ class JobsSettings(Branch):
 
     instance_type: str = Field("ml.m5.xlarge", pattern=r"^ml\.")
     volume_gib: int = Field(50, ge=1, le=16384)
-    max_runtime_seconds: Seconds = 4 * 3600
+    max_runtime_seconds: int = Field(4 * 3600, ge=1, le=9 * 24 * 3600)
     instance_count: int = Field(1, ge=1, le=20)
     """Instances that share the scoring of a pool; what comes after it takes one."""
 
@@ -114,6 +114,10 @@ class LabelingSettings(Branch):
                 f"automated labeling promises 95 % right labels, and error_budget {self.error_budget} asks for more: "
                 f"set it to {ground_truth.AUTOMATED_ERROR} or more, or leave automated out"
             )
+        if self.automated and self.chunk_objects < (least := ground_truth.AUTOMATED_LEAST_OBJECTS):
+            raise ValueError(f"chunk_objects {self.chunk_objects} is less than the {least} of automated labeling")
+        if self.task_seconds > (wait := self.availability_seconds):
+            raise ValueError(f"task_seconds {self.task_seconds} is more than the availability_seconds {wait} of a task")
         if self.automated and self.page == "custom":
             raise ValueError("automated labeling knows the built-in page only: leave automated or page out")
         if self.public_workforce and self.availability_seconds > PUBLIC_AVAILABILITY_SECONDS:
@@ -203,6 +207,8 @@ class Settings(Branch):
             raise ValueError("labeling.page 'custom' asks for classes, and task is 'detection': use 'built-in'")
         if (arn := labeling.vendor_workteam_arn) and arn.split(":")[3] != self.region:
             raise ValueError(f"labeling.vendor_workteam_arn {arn!r} is not of region {self.region}: name a team there")
+        if (own := labeling.workforce) and own.user_pool_id.rpartition("_")[0] != self.region:
+            raise ValueError(f"labeling.workforce.user_pool_id {own.user_pool_id!r} is not of region {self.region}")
         kind = ground_truth.KINDS[
             ground_truth.kinds_of(self.task, page=labeling.page, review=labeling.review)["labelers"]
         ]

@@ -65,6 +65,16 @@ def test_choices_that_fit_together_are_taken(branches: dict[str, Any]) -> None:
         ({"task": "detection", "labeling": {"page": "custom"}}, "labeling.page 'custom' asks for classes"),
         ({"labeling": {"automated": True}}, "error_budget 0.01 asks for more: set it to 0.05 or more"),
         ({"labeling": {"automated": True, "error_budget": 0.05, "page": "custom"}}, "leave automated or page out"),
+        (
+            {"labeling": {"automated": True, "error_budget": 0.05, "chunk_objects": 1249}},
+            "chunk_objects 1249 is less than the 1250",
+        ),
+        ({"labeling": {"availability_seconds": 60}}, "task_seconds 300 is more than the availability_seconds 60"),
+        (
+            {"labeling": {"workforce": {"name": "a", "user_pool_id": "eu-west-1_a", "client_id": "c"}}},
+            "'eu-west-1_a' is not of region us-east-1",
+        ),
+        ({"jobs": {"max_runtime_seconds": 777_601}}, "less than or equal to 777600"),
         ({"labeling": {"provider": "station", "page": "custom"}}, "page is Ground Truth's alone"),
         ({"labeling": {"provider": "import", "vendor_workteam_arn": VENDOR}}, "provider is 'import': leave it out"),
         ({"labeling": {"vendor_workteam_arn": "arn:aws:iam::1:role/r"}}, "should match pattern"),
