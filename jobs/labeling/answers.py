@@ -39,6 +39,8 @@ class Given:
     """Whether the answer was given in a job of the experts' team."""
     before: Bools
     """Whether it was given in an earlier round; such answers are to gold objects only."""
+    experts: Bools
+    """[worker]: whether they ever answered in a job of the experts' team, whatever replaced those answers."""
 
     def where(self, mask: Bools) -> "Given":
         """Some of the answers; the people keep their numbers."""
@@ -50,6 +52,7 @@ class Given:
             self.seconds[mask],
             self.by_experts[mask],
             self.before[mask],
+            self.experts,
         )
 
     def __len__(self) -> int:
@@ -64,6 +67,7 @@ class Book:
     _rows: "array[int]" = field(default_factory=lambda: array("i"))
     """object, worker, label, by experts, before: five numbers for each answer."""
     _seconds: "array[float]" = field(default_factory=lambda: array("f"))
+    _experts: set[str] = field(default_factory=set)
 
     def add(
         self, item: int, worker: str, label: int, *, seconds: float = np.nan, by_experts: bool, before: bool = False
@@ -71,6 +75,8 @@ class Book:
         number = self._numbers.setdefault(worker, len(self._numbers))
         self._rows.extend((item, number, label, by_experts, before))
         self._seconds.append(seconds)
+        if by_experts:
+            self._experts.add(worker)
 
     def closed(self) -> Given:
         """The answers, in an order that does not depend on the order of different people's or objects' answers."""
@@ -85,7 +91,8 @@ class Book:
         kept = len(keys) - 1 - from_end
         seconds = np.array(self._seconds, np.float32)[kept]
         flags = table[kept, 3:].astype(np.bool_)
-        return Given(people, table[kept, 0], workers[kept], table[kept, 2], seconds, flags[:, 0], flags[:, 1])
+        experts = np.array([worker in self._experts for worker in people], np.bool_)
+        return Given(people, table[kept, 0], workers[kept], table[kept, 2], seconds, flags[:, 0], flags[:, 1], experts)
 
 
 def collect(book: Book, job: LabelingJob, asked: NDArray[np.int32], parse: Parse) -> None:

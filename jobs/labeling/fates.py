@@ -132,7 +132,8 @@ def decide(
 
     - People's word counts before the machine's, and so does their doubt.
     - What experts were asked and did not look at is offered again, and so is what nobody looked at.
-    - An audited object never gets a label of a machine: it is there to check one.
+    - An audited object never gets a label of a machine: it is there to check one. In doubt it stays what it is, whether
+      experts looked at it or not: an audit without what is hard to tell would flatter the machine.
 
     Raises:
         JobError: an object that was routed neither to the machine nor to people.
@@ -144,7 +145,7 @@ def decide(
             objects.is_gold,
             routing.unreadable,
             answered.anybody & ~unsure,
-            unsure & ~(answered.asked_experts & ~answered.by_experts),
+            unsure & ~(answered.asked_experts & ~answered.by_experts & free),
             unsure,
             answered.automated & free,
             routing.machine & free & (not withdrawn),

@@ -67,7 +67,7 @@ class Gathered:
     @property
     def experts(self) -> Bools:
         """[worker]: who ever answered as an expert is of the experts' tier."""
-        return np.bincount(self.given.workers, weights=self.given.by_experts, minlength=len(self.given.people)) > 0
+        return self.given.experts
 
     def human_level(self, task: Task) -> dict[str, Any]:
         said = self.given.labels != NO_CATEGORY

@@ -16,6 +16,9 @@ from jobs.manifest import METADATA, SOURCE, digest
 
 ASKED: Final = "human.manifest"
 MACHINES: Final = "machine.manifest"
+PEOPLES: Final = (ASKED, MACHINES)
+"""Where an object stands that people were asked about: a round that is scored again, by another model, may route to the
+machine what people have answered before."""
 
 Lines = Iterator[dict[str, Any]]
 
@@ -27,7 +30,7 @@ def labeled(found: Gathered, fates: NDArray[np.int8], task: Task, attribute: str
         metadata: job_name and now, of the people's labels.
     """
     automated = found.answered.automated[: len(fates)]
-    for item, values in _lines(found, fates == HUMAN, ASKED):
+    for item, values in _lines(found, fates == HUMAN, *PEOPLES):
         yield task.line(values, item, found.opinions, **metadata)
     for _, values in _lines(found, (fates == MACHINE) & ~automated, MACHINES):
         yield dict(values)
@@ -44,8 +47,8 @@ def labeled(found: Gathered, fates: NDArray[np.int8], task: Task, attribute: str
 
 def left_over(found: Gathered, fates: NDArray[np.int8]) -> Lines:
     """What has no label and is offered again by a later round."""
-    for name, fate in ((ASKED, UNANSWERED), (MACHINES, WITHDRAWN)):
-        for _, values in _lines(found, fates == fate, name):
+    for names, fate in ((PEOPLES, UNANSWERED), ((MACHINES,), WITHDRAWN)):
+        for _, values in _lines(found, fates == fate, *names):
             yield manifest.without_labels(values)
 
 
@@ -63,7 +66,8 @@ def doubtful(
     pool = len(fates)
     asked, is_gold = found.routing.asked, found.objects.is_gold
     wanted = (fates == UNCERTAIN) & ~found.answered.asked_experts[:pool]
-    lines = [task.proposal(values, item, found.opinions, **metadata) for item, values in _lines(found, wanted, ASKED)]
+    in_doubt = _lines(found, wanted, *PEOPLES)
+    lines = [task.proposal(values, item, found.opinions, **metadata) for item, values in in_doubt]
     known = np.flatnonzero(asked & is_gold)
     others = int((asked & ~is_gold).sum())
     count = -(-len(lines) * len(known) // others) if others else 0
@@ -79,17 +83,20 @@ def doubtful(
     return sorted(lines, key=lambda values: digest("order", values[SOURCE]))
 
 
-def _lines(found: Gathered, mask: Bools, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The lines of a routing manifest about some objects, one of each.
+def _lines(found: Gathered, mask: Bools, *names: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The lines of routing manifests about some objects, one of each, of the first manifest that has it.
 
     Raises:
         JobError: one of them has no line.
     """
     pending = mask.copy()
-    for item, entry in found.objects.routed(name):
-        if item < len(pending) and pending[item]:
-            pending[item] = False
-            yield item, entry.values
+    for name in names:
+        for item, entry in found.objects.routed(name) if pending.any() else ():
+            if item < len(pending) and pending[item]:
+                pending[item] = False
+                yield item, entry.values
     if (lost := np.flatnonzero(pending)).size:
         ref = next(ref for ref, item in found.objects.numbers.items() if item == lost[0])
-        raise JobError(f"{ref!r} has no line in {name} of this round, and {lost.size - 1} others: run it again")
+        raise JobError(
+            f"{ref!r} has no line in {' or '.join(names)} of this round, and {lost.size - 1} others: run it again"
+        )

@@ -457,3 +457,45 @@ def test_experts_get_gold_once_in_a_round_so_that_their_error_is_known(bucket: B
     bucket.answer("r1", opinions, "job-e", team="experts", tasks=asked)
     assert consolidate(bucket, root, "r1", baseline_objects=4) == 0
     assert refs(bucket, "doubtful") == []
+
+
+def test_answers_of_an_earlier_try_count_where_another_model_would_now_label_alone(bucket: Bucket, root: Path) -> None:
+    """A round is scored again after people answered, by a champion that accepts what its predecessor did not."""
+    pool = put_round(bucket, "r1", 12, gold=3, hosts=1)
+    answers = right_answers(bucket, "r1")
+    split, nobody = pool[0]["source-ref"], pool[1]["source-ref"]
+    answers[split], answers[nobody] = dict(zip(PEOPLE, CLASSES, strict=True)), {}
+    bucket.answer("r1", answers)
+    put_routing(bucket, "r1", "machine", [machine_line(bucket, line) for line in pool[:6]])
+    put_routing(bucket, "r1", "human", pool[6:])
+    assert consolidate(bucket, root, "r1") == 0
+    fates = found(bucket, "fates")
+    assert (fates["human"], fates["machine"], fates["uncertain"]) == (10, 1, 1)
+    assert len(refs(bucket, "consolidated")) == 11
+    assert refs(bucket, "doubtful") == [split]
+
+
+def test_an_audited_object_in_doubt_stays_evidence_though_no_expert_looked_at_it(bucket: Bucket, root: Path) -> None:
+    """Merging writes it without a label, as an error of the machine; left out, the audit would lack what is hard."""
+    pool = put_round(bucket, "r1", 12, machine=4, audit=4)
+    answers = right_answers(bucket, "r1")
+    split = pool[3]
+    answers[split["source-ref"]] = dict(zip(PEOPLE, CLASSES, strict=True))
+    bucket.answer("r1", answers)
+    bucket.answer("r1", {}, "job-e", team="experts", tasks=[split], status="Failed")
+    assert consolidate(bucket, root, "r1") == 0
+    assert (found(bucket, "fates")["uncertain"], found(bucket, "fates")["unanswered"]) == (1, 0)
+    assert refs(bucket, "left-over") == []
+
+
+def test_an_expert_who_answers_the_same_gold_as_a_labeler_later_is_an_expert_still(bucket: Bucket, root: Path) -> None:
+    put_round(bucket, "r1", 5, gold=6, hosts=1)
+    gold = [line for line in bucket.routed("r1", "human.manifest") if line["content"].startswith("gold")]
+    bucket.answer("r1", right_answers(bucket, "r1", ("anna", "ben")), "job-e", team="experts", tasks=gold)
+    assert consolidate(bucket, root, "r1") == 0
+    write_lines(bucket.dataset("r1") / "gold-answers.jsonl", read_lines(bucket.round("r1") / "gold-answers.jsonl"))
+    put_round(bucket, "r2", 5, gold=6, hosts=1)
+    bucket.answer("r2", right_answers(bucket, "r2"))
+    assert consolidate(bucket, root, "r2", previous="r1") == 0
+    tiers = {one["worker"]: one["tier"] for one in found(bucket, "workers", "r2")}
+    assert tiers == {"anna": "experts", "ben": "experts", "carla": "labelers"}
