@@ -56,5 +56,5 @@ def _message(round_: str, team: str, jobs: Sequence[LabelingJob]) -> str:
     more = f" and {len(reasons) - _REASONS} more" if len(reasons) > _REASONS else ""
     return (
         f"nobody of the team {team!r} answered anything in round {round_!r}: {'; '.join(reasons[:_REASONS])}{more}. "
-        "Correct what the reasons name, or have people take the tasks, and redrive the execution of the loop"
+        "Correct what the reasons name, or have people take the tasks, and start the round again by its own name"
     )
