@@ -53,7 +53,8 @@ def card(
                      withdrawn, unreadable, gold, duplicate), and in "merged" what became of its labels: new,
                      replaced (an older label), gave_way (to a person's older label), duplicate (of an object that
                      another line labels), gold, overwritten (the picture has changed), near_audit (kept out as
-                     near-duplicate of an audit object), audit_by_machine (kept out as labeled by a machine alone);
+                     near-duplicate of gold or of an audit object), audit_by_machine (kept out as labeled by a machine
+                     alone);
                      and unsettled: audit objects that came without a label
     """
     checked = _checked(fates)

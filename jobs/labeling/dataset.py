@@ -118,7 +118,7 @@ class Tally:
     rounds: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """By round: the objects whose label it gave, by source."""
     kept_out: int = 0
-    """Objects of the round that stay out, as near-duplicates of audit objects."""
+    """Objects of the round that stay out, as near-duplicates of gold or of audit objects."""
 
     @property
     def objects(self) -> int:

@@ -35,6 +35,7 @@ CREATE TABLE lines (
     classes TEXT,         -- {class: how many}
     text TEXT);
 CREATE TABLE gold (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE gold_looks (fingerprint INTEGER PRIMARY KEY);
 CREATE TABLE left_over (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE objects (                     -- what stays of the lines: each object once, in order
     object TEXT PRIMARY KEY, line INTEGER, split INTEGER, fingerprint INTEGER) WITHOUT ROWID;
@@ -91,6 +92,13 @@ def put_names(index: sqlite3.Connection, table: str, names: Iterable[str]) -> No
     """Add names to one of the tables gold and left_over."""
     with transaction(index):
         index.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?)", ((name,) for name in names))  # noqa: S608
+
+
+def put_looks(index: sqlite3.Connection, fingerprints: Iterable[int | None]) -> None:
+    """Add the fingerprints of gold."""
+    with transaction(index):
+        known = ((one,) for one in fingerprints if one is not None)
+        index.executemany("INSERT OR IGNORE INTO gold_looks VALUES (?)", known)
 
 
 def identify(index: sqlite3.Connection) -> None:

@@ -89,8 +89,10 @@ def _collect(
         index.put(lines, reader.version_lines(previous))
     labels = index.put(lines, reader.labels(folder / "consolidated.manifest"))
     # What was imported was routed by nobody.
-    for part in routed_by(folder) if (folder / "routing").exists() else ():
+    for number, part in enumerate(routed_by(folder) if (folder / "routing").exists() else ()):
         index.put(lines, reader.audited(part / "audit.manifest"))
+        if number == 0 and (looks := part / "gold.manifest").exists():
+            index.put_looks(lines, (line.fingerprint for line in reader.audited(looks)))
     if (left_over := folder / "left-over.manifest").exists():
         index.put_names(lines, "left_over", (entry.source_ref for entry in manifest.read(left_over)))
     if gold.exists():

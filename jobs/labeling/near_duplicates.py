@@ -51,7 +51,7 @@ def pairs(blocks: Sorted, wanted: Callable[[Ids, Ids], NDArray[np.bool_]]) -> It
 SETTLED: Final = 0b000111
 """Since earlier versions they are in the splits with these numbers: bit 0 for split 0 and so on."""
 AUDITED: Final = 0b001000
-"""One of them is in the audit, whether it was there before or has just come."""
+"""One of them is gold or in the audit, whether it was there before or has just come."""
 FRESH: Final = 0b010000
 """One of them has no split yet."""
 SEVERAL: Final = 0b100000
@@ -65,7 +65,7 @@ class Groups:
     """What follows for the fresh fingerprints, by their ids 0, 1, 2...: a few bytes each, so a million are a few MB."""
 
     kept_out: NDArray[np.bool_]
-    """Near an audit object: what is trained on must not be."""
+    """Near gold or an audit object: what is trained on must not be."""
     grouped: NDArray[np.bool_]
     """In a group of two or more objects, counting those that have a split since earlier versions."""
     root: NDArray[np.int32]

@@ -43,6 +43,7 @@ def run(root: Root, arguments: list[str]) -> None:
         champion = _champion(root, options, Path(unpacked))
         trial = tried(known, _images(root, "known"), champion, options.label_attribute)
         images = _images(root, "images")
+        manifest.write(out / "gold.manifest", trial.honeypots)
         fresh = pool.fresh(pooled, images, host, known.gold_names, tally)
         manifest.write(out / routing.SCORES, _readable(scored(fresh, images, champion), unreadable))
     rule = NOTHING

@@ -5,8 +5,9 @@ Which split an object is in follows from these rules, the first that applies:
 1. It keeps the split that it has in the dataset before.
 2. It is in the audit when its content says so (audit.py). Scoring and labeling go by the same rule without knowing any
    other object. A machine's label is worth nothing there, so an object that only a machine has labeled stays out.
-3. A near-duplicate of an audit object stays out of the dataset. Trained on, it would tell the model the answer; in the
-   audit it would count for more than its share, which the exact bounds on the machine's error do not allow.
+3. A near-duplicate of gold or of an audit object stays out of the dataset. Trained on, it would tell the model the
+   answer; in the audit it would count for more than its share, which the exact bounds on the machine's error do not
+   allow. What is known of gold's looks is what this round's scoring says.
 4. Near-duplicates that come together, directly or over one another, are a group. The group joins the near-duplicates
    that are there already; where those are in several splits it is a bridge, which nothing can mend, and joins the most
    guarded of them: train never gets a near-duplicate of what validation or test already have.
@@ -31,7 +32,7 @@ from numpy.typing import NDArray
 from jobs.labeling import index as working
 from jobs.labeling.audit import is_audited
 from jobs.labeling.fingerprint import BITS
-from jobs.labeling.near_duplicates import FRESH, SEVERAL, Groups, Ids, groups
+from jobs.labeling.near_duplicates import AUDITED, FRESH, SEVERAL, Groups, Ids, groups
 from jobs.manifest import digest
 
 SHARES: Final = {"train": 0.7, "validation": 0.15, "test": 0.15}
@@ -119,6 +120,13 @@ def keep_together(index: sqlite3.Connection) -> NearDuplicates:
     index.execute(
         f"INSERT INTO prints SELECT row_number() OVER (ORDER BY fingerprint) - 1, fingerprint, {known} + {fresh}"  # noqa: S608
         " FROM objects WHERE fingerprint IS NOT NULL GROUP BY fingerprint"
+    )
+    # Gold is in no split, and guarded as the audit is.
+    (count,) = index.execute("SELECT count(*) FROM prints").fetchone()
+    index.execute(f"UPDATE prints SET flags = flags | {AUDITED} WHERE fingerprint IN gold_looks")  # noqa: S608
+    index.execute(
+        f"INSERT INTO prints SELECT {count} + row_number() OVER (ORDER BY fingerprint) - 1, fingerprint, {AUDITED}"  # noqa: S608
+        " FROM gold_looks g WHERE NOT EXISTS (SELECT 1 FROM objects o WHERE o.fingerprint = g.fingerprint)"
     )
     flags = np.fromiter((row[0] for row in index.execute("SELECT flags FROM prints ORDER BY id")), np.uint8)
     return _decide(index, groups(flags, partial(_blocks, index)))

@@ -53,6 +53,7 @@ class Merges:
         *,
         audited: Iterable[Mapping[str, Any]] = (),
         left_over: Iterable[Mapping[str, Any]] = (),
+        looks: Iterable[Mapping[str, Any]] = (),
         fates: Mapping[str, Any] | None = None,
         human_level: Mapping[str, Any] | None = None,
     ) -> None:
@@ -63,6 +64,7 @@ class Merges:
             "round/consolidated.manifest": lines,
             "round/left-over.manifest": left_over,
             "round/routing/algo-1/audit.manifest": audited,
+            "round/routing/algo-1/gold.manifest": looks,
             "gold/gold.manifest": self.gold,
         }.items():
             path = folder / name

@@ -181,6 +181,15 @@ class TestAudit:
         assert merges.merge("r2", previous="r1") == 0
         assert merges.where("r2") == merges.where("r1")
 
+    def test_a_near_duplicate_of_gold_is_kept_out_though_gold_itself_is_in_no_split(self, merges: Merges) -> None:
+        (alone, like), (same,) = in_split("train", 2), in_split("test")
+        far = flipped(0, 30, start=10)
+        lines = [label(pooled(alone, flipped(0, 20))), label(pooled(like, flipped(0, 4))), label(pooled(same, far))]
+        merges.put_round(lines, looks=[pooled("gold-1", 0), pooled("gold-2", far)])
+        assert merges.merge("r1") == 0
+        assert merges.where("r1").keys() == {f"content-{alone}"}
+        assert merges.card("r1")["round"]["merged"]["near_audit"] == 2
+
     def test_an_audit_object_may_resemble_what_was_there_before(self, merges: Merges) -> None:
         audited, (trained, later) = in_split("audit")[0], in_split("train", 2)
         merges.put_round([label(pooled(trained, 0))])

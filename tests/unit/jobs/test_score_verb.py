@@ -251,6 +251,10 @@ def test_people_see_neither_a_label_nor_which_objects_are_known(bucket: Bucket, 
     assert {frozenset(line) for line in files["human.manifest"]} == {
         frozenset({"source-ref", "content", "fingerprint"})
     }
+    # Merging keeps out of the dataset what resembles gold, whether anybody was shown it or not.
+    looks = read_lines(bucket.round("r1") / "routing/algo-1/gold.manifest")
+    assert refs(looks) == refs(gold)
+    assert {frozenset(line) for line in looks} == {frozenset({"source-ref", "content", "fingerprint"})}
     known = [line["source-ref"] in refs(gold) for line in files["human.manifest"]]
     accepted = refs(files["machine.manifest"])
     checked = [line["source-ref"] in accepted for line in files["human.manifest"]]
