@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping
@@ -64,28 +65,38 @@ def synthesize(settings: Settings) -> Templates:
         return {stack.stack_name.removeprefix("reefloop-"): stack.template for stack in assembly.stacks}
 
 
-@functools.cache
-def _configuration(name: str) -> Templates:
-    stage, choices = CONFIGURATIONS[name]
-    settings = Settings.load(stage)
-    return synthesize(Settings.model_validate(settings.model_dump() | choices))
+@pytest.fixture(scope="session")
+def configured(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Templates]:
+    """The templates of a configuration by name. Whichever test process synthesizes it first does so for all."""
+    base = tmp_path_factory.getbasetemp()
+    # Processes of pytest-xdist have folders of their own in one.
+    shared = (base.parent if base.name.startswith("popen-") else base) / "templates"
+    shared.mkdir(exist_ok=True)
+
+    @functools.cache
+    def templates(name: str) -> Templates:
+        path = shared / f"{name}.json"
+        if not path.exists():
+            stage, choices = CONFIGURATIONS[name]
+            made = synthesize(Settings.model_validate(Settings.load(stage).model_dump() | choices))
+            mine = path.with_suffix(f".{os.getpid()}")
+            mine.write_text(json.dumps(made))
+            mine.replace(path)
+        found: Templates = json.loads(path.read_text())
+        return found
+
+    return templates
 
 
 @pytest.fixture(params=CONFIGURATIONS)
-def configuration(request: pytest.FixtureRequest) -> Templates:
+def configuration(request: pytest.FixtureRequest, configured: Callable[[str], Templates]) -> Templates:
     """The templates of each configuration in turn."""
-    return _configuration(request.param)
+    return configured(request.param)
 
 
 @pytest.fixture
-def sandbox() -> Templates:
-    return _configuration("sandbox")
-
-
-@pytest.fixture
-def configured() -> Callable[[str], Templates]:
-    """The templates of a configuration by name."""
-    return _configuration
+def sandbox(configured: Callable[[str], Templates]) -> Templates:
+    return configured("sandbox")
 
 
 def resources(template: Mapping[str, Any], type_: str) -> dict[str, dict[str, Any]]:
