@@ -110,6 +110,8 @@ def human_level(level: Document) -> Table:
         )
         row = (name, one["gold_objects"], errors, _share(one["error"]), _interval(one))
         table.add_row(*(escape(str(value)) for value in row), style="bold" if best else "")
+    table.caption = escape(str(level.get("reason", "")))
+    table.caption_justify = "left"
     return table
 
 
