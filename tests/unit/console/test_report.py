@@ -23,7 +23,8 @@ EXPERTS = {
     "gold_errors": 6,
 }
 NOVICE = EXPERTS | {"who": "worker [b]d[/b]", "kind": "worker", "members": ["d"], "error": 0.05, "gold_errors": 30}
-LEVEL = EXPERTS | {"supported": 0.022, "reason": "the lowest upper bound of 2 candidates", "candidates": [NOVICE, EXPERTS]}
+WHY = "the lowest upper bound of 2 candidates"
+LEVEL = EXPERTS | {"supported": 0.022, "reason": WHY, "candidates": [NOVICE, EXPERTS]}
 ROUTING = {"model_version": "1-ab", "machine": 60, "human": 40, "audit": 3, "honeypots": 4, "reason": "0 errors in 150"}
 JOB = {
     "job": "reefloop-labeling-1",
@@ -66,7 +67,7 @@ def test_the_lowest_supported_error_is_marked_as_the_proxy_for_the_bayes_error()
     assert "team of experts" in best
     assert "1.0%" in best
     assert "0.4% to 2.1%" in best
-    assert lines[-1].strip() == "the lowest upper bound of 2 candidates"
+    assert lines[-1].strip() == WHY
 
 
 def test_names_of_workers_are_shown_as_they_are() -> None:
