@@ -29,7 +29,7 @@ demo: setup ## the whole loop on this laptop, no AWS account needed
 	@python -m console demo $(if $(IMAGES),--images "$$DEMO_IMAGES") $(if $(LABELER),--labeler "$$DEMO_LABELER") $(if $(KEEP),--keep)
 
 test: setup ## unit, handler, stack, workflow, edge and offline-account tests
-	@python -m pytest -n 2 --dist loadscope --cov --cov-report=term $(ARGS)
+	@python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 check: setup ## formatting, lint, types; synth, cdk-nag and cfn-lint of every stage
 	ruff format --check .

@@ -88,6 +88,7 @@ class Detection:
         known = {item: self._known(entry) for item, entry in gold.items()}
         self._things = things_in(used, self._drawings, known, len(self.categories))
         confidences = self._things.confidences(objects)
+        confidences[self._scattered(used, objects)] = 0
         self._reviewed(confidences, given.where(believed))
         return Opinions(confidences, np.bincount(used.objects, minlength=objects), self._things.counts)
 
@@ -136,6 +137,14 @@ class Detection:
 
     def _known(self, entry: Entry) -> Drawing:
         return drawn_in(entry, self.attribute, self._numbers)
+
+    def _scattered(self, given: Given, objects: int) -> Bools:
+        """Where most people drew something and nothing came of it: they saw things in different places, so that each
+        is nothing to all others, and the image would pass for empty."""
+        drew = np.array([len(self._drawings[number].classes) > 0 for number in given.labels.tolist()], np.bool_)
+        most = 2 * np.bincount(given.objects[drew], minlength=objects) > np.bincount(given.objects, minlength=objects)
+        most[most] = [not len(self._things.of(item).classes) for item in np.flatnonzero(most).tolist()]
+        return np.asarray(most)
 
     def _reviewed(self, confidences: NDArray[np.float64], given: Given) -> None:
         """Bayes: the odds that what was drawn is right, times those of each verdict of an expert, in place."""

@@ -99,6 +99,8 @@ import io, os, signal, sys, zipfile
 from pathlib import Path
 from offline.account import Account
 
+# A shell starts what runs in the background with interrupts switched off.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 packed = io.BytesIO()
 with zipfile.ZipFile(packed, "w") as archive:
     archive.writestr("index.py", "def handler(event, context): return event")

@@ -186,6 +186,18 @@ def test_a_box_that_one_of_three_drew_is_nothing_and_one_that_one_missed_is_ther
         assert CLASSES[annotation["class_id"]] == truth(number)[0]["label"]
 
 
+def test_an_image_in_which_everybody_saw_something_else_goes_to_experts(bucket: Bucket, root: Path) -> None:
+    lines = put_round(bucket, 20, gold=12)
+    drawn = drawn_by_all(lines)
+    scattered = lines[0]["source-ref"]
+    drawn[scattered] = {
+        person: [box("disc", 20 + 150 * number, 40)] for number, person in enumerate(("anna", "ben", "carla"))
+    }
+    answer(bucket, drawn, lines, "labelers")
+    assert run(bucket, root)["uncertain"] == 1
+    assert [line["source-ref"] for line in read_lines(bucket.round("r1") / "doubtful.manifest")] == [scattered]
+
+
 def test_errors_on_gold_are_of_whole_images_and_spammers_are_dropped(bucket: Bucket, root: Path) -> None:
     lines = put_round(bucket, 20, gold=24)
     drawn = drawn_by_all(lines)
