@@ -74,7 +74,7 @@ def answers(bucket: str, round_: str, jobs: Iterable[LabelingJob]) -> dict[str, 
             folder = contracts.round_key(round_, f"{contracts.LABELING_JOBS_FOLDER}{job['team']}/{job['job']}/")
             lines.update(_people_answered(bucket, f"{folder}{contracts.WORKER_RESPONSES}"))
         if job["counters"].get("MachineLabeled"):
-            lines.update(_machine_answered(bucket, job["output_uri"]))
+            lines.update(_machine_answered(bucket, contracts.round_key(round_, job["tasks"]), job["output_uri"]))
     return found
 
 
@@ -91,14 +91,23 @@ def _people_answered(bucket: str, prefix: str) -> Iterator[int]:
             yield int(line)
 
 
-def _machine_answered(bucket: str, output_uri: str) -> Iterator[int]:
-    """The lines of an output manifest that no person labeled. It has the order of the tasks."""
+def _machine_answered(bucket: str, tasks_key: str, output_uri: str) -> Iterator[int]:
+    """The lines of the tasks that no person labeled.
+
+    By what they are about: nothing says that the output of a job that was stopped has the lines of the tasks.
+    """
     owner, key = storage.split_uri(output_uri)
-    if owner == bucket:
-        for number, line in enumerate(storage.read_lines(bucket, key)):
-            metadata = json.loads(line).get(f"{contracts.LABEL_ATTRIBUTE}-metadata", {})
-            if metadata.get("human-annotated") == "no" and "failure-reason" not in metadata:
-                yield number
+    if owner != bucket:
+        return
+    labeled = set()
+    for line in storage.read_lines(bucket, key):
+        fields = json.loads(line)
+        metadata = fields.get(f"{contracts.LABEL_ATTRIBUTE}-metadata", {})
+        if metadata.get("human-annotated") == "no" and "failure-reason" not in metadata:
+            labeled.add(fields[manifest.SOURCE])
+    for number, line in enumerate(storage.read_lines(bucket, tasks_key)):
+        if json.loads(line)[manifest.SOURCE] in labeled:
+            yield number
 
 
 def unanswered(bucket: str, round_: str, answered: Mapping[str, set[int]]) -> Iterator[bytes]:
