@@ -1,10 +1,11 @@
 """From a file to what the network sees, the same in training, in scoring and on the device."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 
 class UnreadableImage(Exception):
@@ -27,13 +28,27 @@ def decode(path: Path) -> Image.Image:
         UnreadableImage: saying why.
     """
     try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
+        return decoded(path.read_bytes())
     except FileNotFoundError:
         raise UnreadableImage("missing") from None
+    except (OSError, ValueError) as error:
+        raise UnreadableImage(f"{type(error).__name__}: {error}".replace(str(path), path.name)) from None
+
+
+def decoded(content: bytes) -> Image.Image:
+    """The image that a file's bytes hold, in RGB.
+
+    Raises:
+        UnreadableImage: saying why.
+    """
+    try:
+        with Image.open(BytesIO(content)) as image:
+            return image.convert("RGB")
+    except UnidentifiedImageError:
+        raise UnreadableImage("UnidentifiedImageError: no image format that is known") from None
     # Pillow's decoders raise nearly anything on bytes that are not an image.
     except Exception as error:
-        raise UnreadableImage(f"{type(error).__name__}: {error}".replace(str(path), path.name)) from None
+        raise UnreadableImage(f"{type(error).__name__}: {error}") from None
 
 
 def resized(image: Image.Image, pixels: int) -> NDArray[np.uint8]:

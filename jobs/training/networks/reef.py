@@ -1,5 +1,6 @@
 """A small residual network that trains anywhere."""
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import torch
@@ -9,13 +10,16 @@ WIDTH: Final = 24
 WIDEST: Final = 256
 FINAL_PIXELS: Final = 7
 """Stages halve the picture until it is at most this wide: 64 pixels take three stages, 224 take four."""
+GROUPS: Final = 8
+NORMALIZATIONS: Final[Mapping[str, Callable[[int], nn.Module]]] = {
+    "batch": nn.BatchNorm2d,
+    # Y. Wu, K. He, "Group Normalization", 2018, https://arxiv.org/abs/1803.08494: nothing of the batch in it.
+    "group": lambda channels: nn.GroupNorm(GROUPS, channels),
+}
 
 
 class Standardize(nn.Module):
-    """Give every picture's channels mean 0 and variance 1: takes out the water's colour cast and the light.
-
-    Inside the network, so that it is in the exported graph and cannot be forgotten on a device.
-    """
+    """Give every picture's channels mean 0 and variance 1: takes out the water's colour cast and the light."""
 
     def forward(self, images: Tensor) -> Tensor:
         centred = images - _mean(images)
@@ -34,34 +38,33 @@ def _mean(images: Tensor) -> Tensor:
 class Residual(nn.Module):
     """Two 3x3 convolutions around a shortcut, halving the picture (He et al., https://arxiv.org/abs/1512.03385)."""
 
-    def __init__(self, channels_in: int, channels: int) -> None:
+    def __init__(self, channels_in: int, channels: int, norm: Callable[[int], nn.Module]) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(channels_in, channels, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
+            norm(channels),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
+            norm(channels),
         )
-        self.shortcut = nn.Sequential(
-            nn.AvgPool2d(2), nn.Conv2d(channels_in, channels, 1, bias=False), nn.BatchNorm2d(channels)
-        )
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(channels_in, channels, 1, bias=False), norm(channels))
 
     def forward(self, images: Tensor) -> Tensor:
         summed: Tensor = self.body(images) + self.shortcut(images)
         return torch.relu(summed)
 
 
-def build(classes: int, pixels: int) -> nn.Sequential:
-    """The untrained network: [n, 3, pixels, pixels] RGB 0..1 in, [n, classes] logits out. Seed torch before."""
+def build(*, classes: int, pixels: int, normalization: str) -> nn.Sequential:
+    """The untrained network: [n, 3, pixels, pixels] RGB 0..1 in, [n, classes] logits out."""
+    norm = NORMALIZATIONS[normalization]
     layers: list[nn.Module] = [
         Standardize(),
         nn.Conv2d(3, WIDTH, 3, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(WIDTH),
+        norm(WIDTH),
         nn.ReLU(inplace=True),
     ]
     size, channels_in, channels = pixels // 2, WIDTH, WIDTH
     while size > FINAL_PIXELS:
-        layers.append(Residual(channels_in, channels))
+        layers.append(Residual(channels_in, channels, norm))
         channels_in, channels, size = channels, min(2 * channels, WIDEST), size // 2
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels_in, classes))
