@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOP = {"app", "settings", "stacks", "reefloop", "jobs", "classifier", "offline", "console", "tests", "benchmarks"}
+TOP = {
+    "app",
+    "settings",
+    "stacks",
+    "reefloop",
+    "jobs",
+    "classifier",
+    "offline",
+    "console",
+    "tests",
+    "benchmarks",
+    "workstation",
+}
 
 # What lambda/ declares for everyone: names, types and tables.
 DECLARATIONS = {
@@ -23,11 +35,12 @@ RULES: dict[str, tuple[set[str], set[str] | None]] = {
         {"settings", "stacks", *DECLARATIONS},
         {"aws_cdk", "constructs", "jsii"},
     ),
-    "settings.py": (DECLARATIONS, {"pydantic"}),
+    "settings": ({"settings", *DECLARATIONS}, {"pydantic"}),
     "app.py": ({"settings", "stacks"}, {"aws_cdk", "cdk_nag"}),
     "lambda": ({"reefloop"}, {"boto3", "botocore"}),
-    "jobs": ({"jobs"}, {"numpy", "onnx", "onnxruntime", "PIL", "scipy", "torch"}),
+    "jobs": ({"jobs"}, {"numpy", "onnx", "onnxruntime", "PIL", "scipy", "timm", "torch"}),
     "edge": ({"classifier"}, {"boto3", "botocore", "numpy", "onnxruntime", "PIL", "dlr"}),
+    "workstation": ({"workstation"}, set()),
     "offline": ({"offline"}, None),
     "console": ({"console", "offline", "settings", *DECLARATIONS}, None),
 }
