@@ -38,6 +38,14 @@ def model_key(version: str, name: str = "") -> str:
     return f"models/{version}/{name}"
 
 
+def approval_key(number: str) -> str:
+    """Key of the task token under which a model waits for a person; `number` is its version in the registry.
+
+    No job may read it: whoever has a token can answer for that person.
+    """
+    return f"approvals/{number}.json"
+
+
 def device_key(thing: str, name: str = "") -> str:
     """Key of what a device reports about itself, or the device's prefix."""
     return f"devices/{thing}/{name}"
@@ -87,6 +95,7 @@ ROUND: Final = "round"
 OBJECTS: Final = "objects"
 PAGE: Final = "page"
 POOL: Final = "pool"
+LISTED: Final = "listed"
 PROCESSING_INPUTS: Final = "processing_inputs"
 TEAM: Final = "team"
 ATTEMPT: Final = "attempt"
@@ -104,7 +113,18 @@ EXECUTION: Final = "execution"
 PLAN: Final = "plan"
 MODEL_VERSION: Final = "model_version"
 MODEL_ARTIFACT_URI: Final = "model_artifact_uri"
+INSTANCE_TYPE: Final = "instance_type"
+SPOT: Final = "spot"
+STOPPING_CONDITION: Final = "stopping_condition"
+REMAINING: Final = "remaining"
+REFUSALS: Final = "refusals"
+REDRIVES: Final = "redrives"
+TRAINING_JOB: Final = "training_job"
+CHAMPION: Final = "champion"
+EVALUATION: Final = "evaluation"
 VERDICT: Final = "verdict"
+APPROVAL: Final = "approval"
+MODEL_PACKAGE_ARN: Final = "model_package_arn"
 ACCEPTED: Final = "accepted"
 REASONS: Final = "reasons"
 TARGET: Final = "target"

@@ -112,6 +112,11 @@ def write_json(bucket: str, key: str, value: object) -> None:
     clients.s3().put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
 
 
+def delete(bucket: str, key: str) -> None:
+    """Delete an object; that there is none is as good."""
+    clients.s3().delete_object(Bucket=bucket, Key=key)
+
+
 @contextmanager
 def writing(bucket: str, key: str) -> Iterator[IO[bytes]]:
     """A file that becomes the object when the block ends well, and nothing when it does not."""

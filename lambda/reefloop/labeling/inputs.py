@@ -1,15 +1,7 @@
-"""The ProcessingInputs of the labeling stage's processing jobs, complete as CreateProcessingJob takes them.
+"""The ProcessingInputs of the labeling stage's processing jobs."""
 
-https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingS3Input.html
-"""
-
-from typing import Final, Literal
-
-from reefloop import contracts, storage
-
-ProcessingInputs = list[dict[str, object]]
-
-_FOLDER: Final = "/opt/ml/processing/input"
+from reefloop import contracts
+from reefloop.processing import ProcessingInputs, s3_input
 
 
 def score(bucket: str, *, round_: str, champion: str, previous_dataset: str, known: bool) -> ProcessingInputs:
@@ -20,16 +12,16 @@ def score(bucket: str, *, round_: str, champion: str, previous_dataset: str, kno
     is none that SageMaker takes.
     """
     inputs = [
-        _input(bucket, "pool", contracts.round_key(round_, "pool.manifest")),
-        _input(bucket, "gold", _gold_folder()),
-        _input(bucket, "images", contracts.round_key(round_, "images.json"), manifest=True, sharded=True),
+        s3_input(bucket, "pool", contracts.round_key(round_, "pool.manifest")),
+        s3_input(bucket, "gold", _gold_folder()),
+        s3_input(bucket, "images", contracts.round_key(round_, "images.json"), manifest=True, sharded=True),
     ]
     if known:
-        inputs.append(_input(bucket, "known", contracts.round_key(round_, "known-images.json"), manifest=True))
+        inputs.append(s3_input(bucket, "known", contracts.round_key(round_, "known-images.json"), manifest=True))
     if previous_dataset:
-        inputs.append(_input(bucket, "previous", contracts.dataset_key(previous_dataset)))
+        inputs.append(s3_input(bucket, "previous", contracts.dataset_key(previous_dataset)))
     if champion:
-        inputs.append(_input(bucket, "model", contracts.model_key(champion, "model.tar.gz")))
+        inputs.append(s3_input(bucket, "model", contracts.model_key(champion, "model.tar.gz")))
     return inputs
 
 
@@ -37,27 +29,13 @@ def after_scoring(bucket: str, *, round_: str, previous_dataset: str) -> Process
     """What consolidation and merging read: all of the round, what is known for sure, the dataset to grow ("" for
     none)."""
     inputs = [
-        _input(bucket, "round", contracts.round_key(round_)),
-        _input(bucket, "gold", _gold_folder()),
+        s3_input(bucket, "round", contracts.round_key(round_)),
+        s3_input(bucket, "gold", _gold_folder()),
     ]
     if previous_dataset:
-        inputs.append(_input(bucket, "previous", contracts.dataset_key(previous_dataset)))
+        inputs.append(s3_input(bucket, "previous", contracts.dataset_key(previous_dataset)))
     return inputs
 
 
 def _gold_folder() -> str:
     return contracts.LABEL_CATEGORIES.rpartition("/")[0] + "/"
-
-
-def _input(bucket: str, name: str, key: str, *, manifest: bool = False, sharded: bool = False) -> dict[str, object]:
-    data_type: Literal["S3Prefix", "ManifestFile"] = "ManifestFile" if manifest else "S3Prefix"
-    return {
-        "InputName": name,
-        "S3Input": {
-            "S3Uri": storage.uri(bucket, key),
-            "LocalPath": f"{_FOLDER}/{name}",
-            "S3DataType": data_type,
-            "S3InputMode": "File",
-            "S3DataDistributionType": "ShardedByS3Key" if sharded else "FullyReplicated",
-        },
-    }

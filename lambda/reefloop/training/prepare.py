@@ -1,4 +1,4 @@
-"""Prepare: the version that the model of this execution will have."""
+"""Prepare: the version that the model of this execution will have, and on what instances it may be trained."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from reefloop import contracts, environment, storage
 from reefloop.payloads import TrainingPlan
+from reefloop.training.attempts import Instances, attempts
 
 
 class DatasetUnsuitable(Exception):
@@ -17,15 +18,17 @@ class DatasetMissing(Exception):
 
 
 @dataclass(frozen=True)
-class Environment:
+class Environment(Instances):
     data_bucket: str
 
 
 class Event(TypedDict):
-    """`execution` is the ARN of the execution: a retried or redriven one trains the same version again."""
+    """`execution` is the ARN of the execution: a retried or redriven one trains the same version again. `redrives` is
+    how often it was redriven."""
 
     dataset_version: str
     execution: str
+    redrives: int
 
 
 def handler(event: Event, _context: object) -> TrainingPlan:
@@ -49,4 +52,11 @@ def handler(event: Event, _context: object) -> TrainingPlan:
             "with a trainer of your own, or label a round with task 'classification'"
         )
     fingerprint = hashlib.sha1(event["execution"].encode(), usedforsecurity=False).hexdigest()[:8]
-    return TrainingPlan(model_version=f"{version}-{fingerprint}")
+    attempt, *remaining = attempts(env)
+    return TrainingPlan(
+        model_version=f"{version}-{fingerprint}",
+        attempt=attempt,
+        remaining=remaining,
+        refusals=[],
+        redrives=event["redrives"],
+    )
