@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 JobKind = Literal["labeling", "training", "processing", "compilation", "build"]
-JobFate = Literal["fail", "stall", "expire"]
+JobFate = Literal["fail", "stall", "expire", "starve"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class JobFault:
     """What becomes of a job: `fail` ends it with the reason, `stall` keeps it running until it is stopped.
 
     A labeling job meets its fate when people have answered about `after_objects` objects; `expire` lets the time pass
-    in which its tasks are available.
+    in which its tasks are available. `starve` lets the time pass in which a training job waits for spot capacity.
     """
 
     fate: JobFate
@@ -30,9 +30,16 @@ class JobFault:
     after_objects: int = 0
 
 
+@dataclass(frozen=True)
+class Interruption:
+    """The spot instances of a training job are taken away when its log says `after`."""
+
+    after: str
+
+
 @dataclass
 class _Planned:
-    what: Refusal | JobFault
+    what: Refusal | JobFault | Interruption
     match: Callable[[Mapping[str, Any]], bool]
     times: int
 
@@ -92,6 +99,20 @@ class Faults:
         """
         self._plan("labeling", _Planned(JobFault("expire", after_objects=after_objects), match, times))
 
+    def starve_training(self, *, times: int = 1, match: Callable[[Mapping[str, Any]], bool] = lambda _: True) -> None:
+        """Let the next `times` spot trainings get no instances. Nobody waits: MaxWaitTimeInSeconds passes at once."""
+        self._plan("training", _Planned(JobFault("starve"), lambda one: _is_spot(one) and match(one), times))
+
+    def interrupt_training(
+        self, *, times: int = 1, after: str = "epoch=", match: Callable[[Mapping[str, Any]], bool] = lambda _: True
+    ) -> None:
+        """Take the instances of spot trainings away `times` times, each time when a line of the log has `after`.
+
+        The containers get SIGTERM and some seconds; then the job starts again on other instances, which have nothing
+        but its checkpoints.
+        """
+        self._plan("interruption", _Planned(Interruption(after), match, times))
+
     def take_refusal(self, operation: str, parameters: Mapping[str, Any]) -> Refusal | None:
         """The refusal planned for this call, used up by asking; None lets the call through."""
         what = self._take(operation, parameters)
@@ -102,6 +123,11 @@ class Faults:
         what = self._take(kind, request)
         return what if isinstance(what, JobFault) else None
 
+    def take_interruption(self, request: Mapping[str, Any]) -> Interruption | None:
+        """What takes the instances away that this spot training is about to get, used up by asking."""
+        what = self._take("interruption", request)
+        return what if isinstance(what, Interruption) else None
+
     def clear(self) -> None:
         """Forget every planned fault."""
         with self._lock:
@@ -111,10 +137,14 @@ class Faults:
         with self._lock:
             self._planned.setdefault(name, []).append(planned)
 
-    def _take(self, name: str, parameters: Mapping[str, Any]) -> Refusal | JobFault | None:
+    def _take(self, name: str, parameters: Mapping[str, Any]) -> Refusal | JobFault | Interruption | None:
         with self._lock:
             for planned in self._planned.get(name, []):
                 if planned.times > 0 and planned.match(parameters):
                     planned.times -= 1
                     return planned.what
         return None
+
+
+def _is_spot(request: Mapping[str, Any]) -> bool:
+    return bool(request.get("EnableManagedSpotTraining"))

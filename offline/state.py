@@ -1,7 +1,7 @@
 """What the parts of one running account share: where it keeps files, how it is reached, who labels, what fails."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,14 @@ class Answer(NamedTuple):
     worker: str
     content: str | list[Box]
     seconds: float
+
+
+class Bus(Protocol):
+    """The account's event bus; offline/services/events.py has it."""
+
+    def send(self, source: str, detail_type: str, *, resource: str, detail: Mapping[str, Any]) -> None:
+        """Tell whoever asked for such events, without waiting for them."""
+        ...
 
 
 class Crew(Protocol):
@@ -69,6 +77,7 @@ class State:
     """ARNs of the vendors' work teams that the account subscribed to: AWS Marketplace does that, no API here."""
     faults: Faults = field(default_factory=Faults)
     endpoint: str = ""
+    events: Bus | None = None
     closing: ExitStack = field(default_factory=ExitStack)
     _session: Any = field(default_factory=lambda: boto3.Session(), repr=False)
     _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)

@@ -22,7 +22,8 @@ class JobFailed(Exception):
 
 
 class JobStopped(Exception):
-    """A job that ended because it was told to."""
+    """A job that ended because it was told to, or its time was over; the message is a training job's secondary
+    status, where that is another."""
 
 
 @dataclass
@@ -55,14 +56,16 @@ class Job:
             raise JobStopped
 
     def meet(self, fault: JobFault) -> None:
-        """Fail as the fault says, or hang until the job is told to stop.
+        """Fail as the fault says, run out of time, or hang until the job is told to stop.
 
         Raises:
             JobFailed: the fault's reason.
-            JobStopped: the job hung, and was told to.
+            JobStopped: the job got no instances in time, or hung and was told to stop.
         """
         if fault.fate == "fail":
             raise JobFailed(fault.reason)
+        if fault.fate == "starve":
+            raise JobStopped("MaxWaitTimeExceeded")
         self.stopping.wait()
         raise JobStopped
 
@@ -80,10 +83,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended. `reason` is "" unless it failed."""
+    """How a job ended. `reason` is "" unless it failed, `secondary` "" unless a training job has one of its own."""
 
     status: str
     reason: str = ""
+    secondary: str = ""
 
 
 def run(job: Job, work: Callable[[Job], None]) -> Outcome:
@@ -94,8 +98,8 @@ def run(job: Job, work: Callable[[Job], None]) -> Outcome:
             work(job)
         else:
             job.meet(job.fault)
-    except JobStopped:
-        return Outcome("Stopped")
+    except JobStopped as error:
+        return Outcome("Stopped", secondary=str(error))
     except JobFailed as error:
         return Outcome("Stopped") if job.stopping.is_set() else Outcome("Failed", str(error))
     except ClientError as error:

@@ -1,7 +1,7 @@
 """What jobs read from S3 and write to it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -123,10 +123,10 @@ def download(s3: Any, objects: list[tuple[str, str]], folder: Path) -> None:
         target.write_bytes(many.read(uri))
 
 
-def upload(s3: Any, folder: Path, uri: str) -> None:
-    """Write every file below the folder to the same relative path below the URI."""
+def upload(s3: Any, folder: Path, uri: str, *, files: Iterable[Path] | None = None) -> None:
+    """Write every file below the folder, or those of them that are given, to the same relative path below the URI."""
     many = Many(s3)
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()) if files is None else files:
         try:
             content = file.read_bytes()
         except FileNotFoundError:

@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 
 from offline.cloudformation.resource import ResourceType
-from offline.cloudformation.types import building, identity, people, running, storage, things
+from offline.cloudformation.types import building, events, identity, machines, network, people, running, storage, things
 
 TYPES: Mapping[str, ResourceType] = {
     **storage.TYPES,
     **identity.TYPES,
     **running.TYPES,
     **building.TYPES,
+    **events.TYPES,
     **people.TYPES,
     **things.TYPES,
+    **network.TYPES,
+    **machines.TYPES,
 }

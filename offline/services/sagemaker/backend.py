@@ -11,6 +11,8 @@ from moto.sagemaker.exceptions import ConflictException, ValidationError
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 
 from offline.runners.labeling import rules
+from offline.runners.training import channels
+from offline.services import events
 from offline.services.sagemaker.jobs import Jobs
 from offline.services.sagemaker.people import People
 from offline.state import State
@@ -46,6 +48,21 @@ class SageMaker(SageMakerModelBackend):
             tags = {tag["Key"]: tag["Value"] for tag in record.tags}
             yield TaggedResource(arn=record.arn, tags=tags, resource_type=f"sagemaker:{record.kind.kind}-job")
 
+    def create_model_package(self, *arguments: Any, **named: Any) -> str:
+        arn: str = super().create_model_package(*arguments, **named)
+        self._tell(arn)
+        return arn
+
+    def _tell(self, model_package_arn: str, *updated: str) -> None:
+        """Send the event of a package that was made or changed.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html#eventbridge-model-package
+        """
+        package = self.model_packages[model_package_arn]
+        detail = {**package.gen_response_object(), "UpdatedModelPackageFields": list(updated)}
+        if self.state.events:
+            self.state.events.send("aws.sagemaker", events.MODEL_PACKAGE, resource=package.arn, detail=detail)
+
     def update_model_package(
         self,
         model_package_arn: str,
@@ -57,7 +74,7 @@ class SageMaker(SageMakerModelBackend):
     ) -> Any:
         """Change what is given and keep the rest, which moto forgets."""
         package = self.describe_model_package(model_package_arn)
-        return super().update_model_package(
+        arn = super().update_model_package(
             model_package_arn,
             model_approval_status or package.model_approval_status,
             approval_description or package.approval_description,
@@ -65,6 +82,13 @@ class SageMaker(SageMakerModelBackend):
             *arguments,
             **named,
         )
+        given = {
+            "ModelApprovalStatus": model_approval_status,
+            "ApprovalDescription": approval_description,
+            "CustomerMetadataProperties": customer_metadata_properties,
+        }
+        self._tell(package.arn, *(name for name, value in given.items() if value))
+        return arn
 
     def delete_model_package(self, model_package_name: str) -> None:
         package = self.describe_model_package(model_package_name)
@@ -105,7 +129,12 @@ class SageMaker(SageMakerModelBackend):
             if waits is None or waits < runs:
                 raise ValidationError(f"Invalid MaxWaitTimeInSeconds. It must be present and be >= {runs}")
         elif waits is not None:
-            raise ValidationError("MaxWaitTimeInSeconds is only for managed spot training: EnableManagedSpotTraining")
+            # https://github.com/Kenza-AI/sagify/issues/111
+            raise ValidationError(
+                "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true"
+            )
+        if refusal := channels.refusal(request):
+            raise ValidationError(refusal)
 
 
 backends: BackendDict = sagemaker_backends

@@ -125,7 +125,7 @@ class Record:
             history = self.fields.setdefault("SecondaryStatusTransitions", [])
             for entry in history[-1:]:
                 entry["EndTime"] = at
-            last = {"EndTime": at} if status in (*_ENDED, "MaxRuntimeExceeded") else {}
+            last = {"EndTime": at} if status in (*_ENDED, "MaxRuntimeExceeded", "MaxWaitTimeExceeded") else {}
             history.append({"Status": status, "StartTime": at, "StatusMessage": message, **last})
             self.fields["SecondaryStatus"] = status
             self.modified = at
@@ -215,7 +215,7 @@ class Jobs:
         outcome = run(job, kind.work)
         timer.cancel()
         fields: dict[str, Any] = {kind.ended: now()} if kind.ended else {}
-        status, reason = outcome.status, outcome.reason
+        status, reason = outcome.secondary or outcome.status, outcome.reason
         if record.timed_out and status == "Stopped":
             status, reason = "MaxRuntimeExceeded", "ClientError: the job ran longer than its MaxRuntimeInSeconds"
         if reason:
