@@ -6,13 +6,14 @@ from constructs import Construct
 
 from settings import JobsSettings
 from stacks.constructs.paths import job_name
-from stacks.constructs.sagemaker import PROCESSING, JobRole, run_job
+from stacks.constructs.sagemaker import AROUND_SECONDS, PROCESSING, JobRole, run_job
 
 
 def processing_job(
     scope: Construct,
     construct_id: str,
     *,
+    stage: str,
     verb: str,
     options: Mapping[str, str],
     inputs: str,
@@ -34,7 +35,7 @@ def processing_job(
     for name, value in options.items():
         arguments += [f"--{name}", value]
     request: dict[str, Any] = {
-        "ProcessingJobName.$": job_name("labeling"),
+        "ProcessingJobName.$": job_name(stage),
         "AppSpecification": {"ImageUri": image_uri, "ContainerArguments.$": sfn.JsonPath.array(*arguments)},
         "ProcessingInputs.$": inputs,
         "ProcessingOutputConfig": {"Outputs": [_output(name, uri) for name, uri in outputs.items()]},
@@ -56,6 +57,7 @@ def processing_job(
         request=request,
         selector={"ProcessingJobName.$": "$.ProcessingJobName"},
         result=result,
+        timeout_seconds=settings.max_runtime_seconds + AROUND_SECONDS,
     )
 
 

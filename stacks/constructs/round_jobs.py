@@ -32,6 +32,7 @@ class RoundJobs:
             verb="score",
             inputs=path(c.POOL, c.PROCESSING_INPUTS),
             options={
+                "pool-listed": at(c.POOL, c.LISTED),
                 "error-budget": str(self._labeling.error_budget),
                 "bound": self._labeling.bound,
                 "audit-share": str(self._labeling.audit_share),
@@ -82,6 +83,7 @@ class RoundJobs:
         return processing_job(
             self._scope,
             name,
+            stage="labeling",
             verb=verb,
             options={"label-attribute": c.LABEL_ATTRIBUTE, "task": self._task, **options},
             inputs=inputs,

@@ -33,6 +33,8 @@ class JobKind:
 LABELING: Final = JobKind("LabelingJob", "labeling-job", "StepFunctionsGetEventsForSageMaker*")
 PROCESSING: Final = JobKind("ProcessingJob", "processing-job", "StepFunctionsGetEventsForSageMakerProcessingJobsRule")
 TRAINING: Final = JobKind("TrainingJob", "training-job", "StepFunctionsGetEventsForSageMakerTrainingJobsRule")
+# What comes on top of a job's own limit: instances are found and set up, data downloaded, results uploaded.
+AROUND_SECONDS: Final = 2 * 3600
 COMPILATION: Final = JobKind("CompilationJob", "compilation-job", "")
 
 
@@ -44,9 +46,10 @@ def run_job(
     request: Mapping[str, Any],
     selector: Mapping[str, str],
     result: str | None = None,
+    timeout_seconds: int | None = None,
 ) -> sfn.CustomState:
     """A state that runs a job to its end (`.sync`); what `selector` picks of its description lands at `result`, or
-    without one is the state's output."""
+    without one is the state's output. Without `timeout_seconds` it is the job, or the machine, that ends in time."""
     return task(
         scope,
         construct_id,
@@ -54,6 +57,7 @@ def run_job(
         request=request,
         result=result,
         selector=selector,
+        timeout_seconds=timeout_seconds,
     )
 
 

@@ -24,6 +24,7 @@ def task(
     request: Mapping[str, Any],
     result: str | None,
     selector: Mapping[str, str] | None = None,
+    timeout_seconds: int | None = None,
 ) -> sfn.CustomState:
     """A state that calls a service, such as "sagemaker:createTrainingJob.sync" or "aws-sdk:greengrassv2:getComponent".
 
@@ -46,6 +47,8 @@ def task(
             }
         ],
     }
+    if timeout_seconds:
+        state["TimeoutSeconds"] = timeout_seconds
     if selector:
         state["ResultSelector"] = dict(selector)
     return sfn.CustomState(scope, construct_id, state_json=state)

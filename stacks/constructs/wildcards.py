@@ -18,7 +18,7 @@ _ARTIFACTS: Final = r"reefloop-storage:ExportsOutputFnGetAttArtifactBucket\w+"
 # (construct path, resource as cdk-nag writes it, reason); both patterns match as a whole.
 _ALLOWED: Final = (
     # Objects: what is written there is named while the loop runs; the prefix says whose it is.
-    (r".+", rf"{_DATA}/(gold|rounds|datasets|models|devices)/\*", "a stage's own prefix of the data bucket"),
+    (r".+", rf"{_DATA}/(gold|rounds|datasets|models|devices|approvals)/\*", "a stage's own prefix of the data bucket"),
     (r"reefloop-labeling/.+", rf"{_DATA}/images/\*", "labeling reads whatever was uploaded"),
     (
         r"reefloop-labeling/StationLabeler/.+",
@@ -30,7 +30,16 @@ _ALLOWED: Final = (
         _OURS.format(service="cloudformation") + r"stack/reefloop-storage/\*",
         "a stack's ARN ends with an id that CloudFormation chooses",
     ),
-    (r"reefloop-training/JobRole/.+", rf"{_DATA}/images/\*", "the images of a dataset may be any that were uploaded"),
+    (
+        r"reefloop-training/\w*JobRole/.+",
+        rf"{_DATA}/images/\*",
+        "the images of a dataset may be any that were uploaded",
+    ),
+    (
+        r"reefloop-training/\w*JobRole/.+",
+        rf"{_DATA}/models/\*/(checkpoints/\*|model\.tar\.gz)",
+        "a model is named when it is trained",
+    ),
     (r"reefloop-(compilation|deployment)/.+", rf"{_ARTIFACTS}/models/\*", "packages are named by model and target"),
     (
         r"reefloop-deployment/DeviceAccess/.+",
@@ -40,7 +49,7 @@ _ALLOWED: Final = (
     # Things that are named while the loop runs: the project's prefix bounds them.
     (r".+", _OURS.format(service="sagemaker") + r"(\w+-job/reefloop-|model-package/reefloop/)\*", "made by the loop"),
     (
-        r".+/JobRole/.+",
+        r".+/\w*JobRole/.+",
         _OURS.format(service="logs") + r"log-group:/aws/sagemaker/\*",
         "SageMaker makes the groups and names the streams after jobs",
     ),
@@ -51,13 +60,23 @@ _ALLOWED: Final = (
     ),
     (r".+/Machine/.+", _OURS.format(service="states") + r"execution:.+\*", "executions are named when they start"),
     (r".+/Machine/.+", r"<\w+Function\w+\.Arn>:\*", "CDK grants a function's versions with the function"),
-    (r".+/JobRole/.+", r"\*", "cloudwatch:PutMetricData and ecr:GetAuthorizationToken take no resource"),
+    (r".+/\w*JobRole/.+", r"\*", "cloudwatch:PutMetricData and ecr:GetAuthorizationToken take no resource"),
     (r".+/Machine/.+", r"\*", "X-Ray's and CloudWatch Logs' delivery actions take no resource"),
     (r"reefloop-jobs/ImageBuild/.+", r"\*", "ecr:GetAuthorizationToken takes no resource"),
     (
         r"reefloop-jobs/ImageBuild/.+",
         _OURS.format(service="logs") + r"log-group:/aws/codebuild/<ImageBuild\w+>:\*",
         "streams are named after builds",
+    ),
+    (
+        r"reefloop-workstation/Role/.+",
+        rf"{_DATA}/images/\*",
+        "whoever looks into a failed job needs the images that it had, and they may be any that were uploaded",
+    ),
+    (
+        r"reefloop-workstation/Role/.+",
+        r"\*",
+        "Session Manager's channels and ecr:GetAuthorizationToken take no resource, and the instance's id is not known",
     ),
     # Greengrass.
     (
