@@ -42,6 +42,49 @@ def any_model_card(
     }
 
 
+def any_evaluation(
+    model_version: str, *, accepted: bool = True, error: float = 0.1, objects: int = 100
+) -> dict[str, object]:
+    """The content of evaluation.json, of a model that has a champion: all numbers that there can be."""
+
+    def rate(error: float, objects: int, **more: object) -> dict[str, object]:
+        return {"error": error, "low": error / 2, "high": 2 * error, "objects": objects, **more}
+
+    word = "reaches" if accepted else "is below"
+    reason = f"test accuracy {1 - error:.4f} ({objects} objects) {word} the minimum 0.8"
+    return {
+        "model_version": model_version,
+        "dataset_version": "d1",
+        "human": rate(0.01, 600, who="team of experts"),
+        "train": rate(0.05, 4000),
+        "validation": rate(0.08, 800),
+        "test": rate(error, objects),
+        "avoidable_bias": {"value": 0.04, "low": 0.03, "high": 0.05},
+        "variance": {"value": 0.03, "low": -0.01, "high": 0.07},
+        "advice": ["Work on avoidable bias."],
+        "classes": [{"label": "crab", "objects": 50, "recall": 0.9, "low": 0.8, "high": 0.95}],
+        "confusion": [[45, 5], [5, 45]],
+        "calibration": {"temperature": 1.5, "before": 0.04, "after": 0.01, "bins": {"before": [], "after": []}},
+        "champion": {
+            "model_version": "d0-00000000",
+            "objects": objects,
+            "left_out": 0,
+            "accuracy": 0.88,
+            "candidate_accuracy": 1 - error,
+            "only_candidate_right": 5,
+            "only_champion_right": 3,
+            "only_champion_right_by_machine": 1,
+            "p_worse": 0.85546875,
+            "p_better": 0.36328125,
+        },
+        "worst": [],
+        "unreadable": {"objects": 0, "first": []},
+        "gate": [{"check": "minimum_accuracy", "passed": accepted, "reason": reason}],
+        "accepted": accepted,
+        "reasons": [reason],
+    }
+
+
 def any_model_files(model_version: str, **card: object) -> dict[str, bytes]:
     """The files of a model package, by name."""
     return {

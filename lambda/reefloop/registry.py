@@ -6,11 +6,12 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from reefloop import clients
+from reefloop.payloads import Approval
 
 _APPROVED: Final = "Approved"
 
@@ -35,7 +36,11 @@ class Registered(Model):
 
     arn: str
     number: int
-    approved: bool
+    approval: Approval
+
+    @property
+    def approved(self) -> bool:
+        return self.approval == _APPROVED
 
 
 def champion(group: str, *, besides: str = "") -> Registered | None:
@@ -55,18 +60,37 @@ def find(group: str, model_version: str) -> Registered | None:
     return None
 
 
-def register(group: str, model: Model, *, approved: bool, image_uri: str, model_uri: str) -> None:
-    """Add a model to the registry. A repeated call with the same model version is answered with the first package."""
-    clients.sagemaker().create_model_package(
+def register(
+    group: str,
+    model: Model,
+    *,
+    approval: Approval,
+    image_uri: str,
+    model_uri: str,
+    statistics_uri: str,
+    numbers: Mapping[str, str],
+) -> str:
+    """Add a model to the registry, and return the ARN of its package.
+
+    A repeated call with the same model version is answered with the first package.
+
+    Args:
+        statistics_uri: the model's metrics in SageMaker's own format, which Studio draws:
+            https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-details.html
+        numbers: more that is known about it; with the four of `Model` at most 50.
+    """
+    answer = clients.sagemaker().create_model_package(
         ModelPackageGroupName=group,
         ModelPackageDescription=model.model_version,
-        ModelApprovalStatus=_APPROVED if approved else "Rejected",
+        ModelApprovalStatus=approval,
         InferenceSpecification={
             "Containers": [{"Image": image_uri, "ModelDataUrl": model_uri}],
             "SupportedContentTypes": ["image/jpeg", "image/png"],
             "SupportedResponseMIMETypes": ["application/json"],
         },
+        ModelMetrics={"ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": statistics_uri}}},
         CustomerMetadataProperties={
+            **numbers,
             "model_version": model.model_version,
             "dataset_version": model.dataset_version,
             "test_accuracy": str(model.test_accuracy),
@@ -74,6 +98,8 @@ def register(group: str, model: Model, *, approved: bool, image_uri: str, model_
         },
         ClientToken=hashlib.sha256(model.model_version.encode()).hexdigest()[:36],
     )
+    arn: str = answer["ModelPackageArn"]
+    return arn
 
 
 def _packages(group: str, **filters: str) -> Iterator[dict[str, Any]]:
@@ -93,7 +119,7 @@ def _registered(arn: str) -> Registered:
             test_objects=int(about["test_objects"]),
             arn=arn,
             number=package["ModelPackageVersion"],
-            approved=package["ModelApprovalStatus"] == _APPROVED,
+            approval=package["ModelApprovalStatus"],
         )
     except (KeyError, ValueError) as error:
         raise RegistryInvalid(

@@ -62,7 +62,15 @@ class Account:
 
     def register(self, model_version: str, *, approved: bool = True, accuracy: float = 0.9, objects: int = 100) -> None:
         model = registry.Model(model_version, "d1", accuracy, objects)
-        registry.register(GROUP, model, approved=approved, image_uri="image", model_uri=f"s3://{DATA}/model.tar.gz")
+        registry.register(
+            GROUP,
+            model,
+            approval="Approved" if approved else "Rejected",
+            image_uri="image",
+            model_uri=f"s3://{DATA}/model.tar.gz",
+            statistics_uri=f"s3://{DATA}/statistics.json",
+            numbers={},
+        )
 
     def packages(self) -> list[dict[str, Any]]:
         found = self.sagemaker.list_model_packages(ModelPackageGroupName=GROUP)["ModelPackageSummaryList"]

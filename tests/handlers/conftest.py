@@ -32,7 +32,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "EXPERTS_PER_OBJECT": "2",
         "AVAILABILITY_SECONDS": "3600",
         "IMAGE_URI": "123456789012.dkr.ecr.us-east-1.amazonaws.com/reefloop:tag",
-        "MINIMUM_ACCURACY": "0.8",
+        "APPROVAL": "automatic",
         "TARGETS": "linux-x86_64,raspberry-pi-4",
         "MINIMUM_TARGETS": "1",
         "CANARY_TIMEOUT_SECONDS": "60",

@@ -81,7 +81,7 @@ class TestPublish:
 
     def test_publishes_no_model_that_was_rejected(self, account: Account) -> None:
         account.register("bad", approved=False)
-        with pytest.raises(ModelNotApproved, match=f"'bad' is rejected in {GROUP}: train it, or approve"):
+        with pytest.raises(ModelNotApproved, match=f"'bad' is Rejected in {GROUP}: train it, or approve"):
             publish.handler({"model_version": "bad", "packages": []}, None)
 
     def test_publishes_no_model_that_was_never_registered(self, account: Account) -> None:

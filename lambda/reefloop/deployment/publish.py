@@ -35,7 +35,7 @@ def handler(event: DeploymentInput, _context: object) -> Component:
     model = registry.find(env.model_package_group, event["model_version"])
     if model is None or not model.approved:
         raise ModelNotApproved(
-            f"model {event['model_version']!r} is {'rejected' if model else 'not registered'} in "
+            f"model {event['model_version']!r} is {model.approval if model else 'not registered'} in "
             f"{env.model_package_group}: train it, or approve its package there, then start the deployment again"
         )
     version = f"1.{model.number}.0"

@@ -46,7 +46,7 @@ def package(
     metrics: dict[str, float] | None = None,
     **card: Any,
 ) -> Path:
-    """model.tar.gz as training leaves it, in `folder`; `channels` says which channel stands for each of the first labels."""
+    """model.tar.gz as training leaves it, in `folder`; `channels` are those that the first labels stand for."""
     weights = np.zeros((3, len(labels)), np.float32)
     for label, channel in enumerate(channels or range(min(3, len(labels)))):
         weights[channel, label] = gain

@@ -80,7 +80,7 @@ def case(tmp_path: Path) -> Case:
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    """An evaluation that has ended well, against a champion that takes eels for squid and squid for eels; only to be read."""
+    """An evaluation that has ended well, against a champion that mixes up squid and eels; only to be read."""
     case = Case(tmp_path_factory.mktemp("evaluated"))
     case.give("champion", version="v0-1", channels=[0, 2, 1])
     assert case.run(minimum_recall=0.9) == 0
