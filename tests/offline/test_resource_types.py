@@ -181,6 +181,67 @@ EVERYTHING: Resources = {
             },
         },
     },
+    "Network": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/24", "EnableDnsHostnames": True}},
+    "Subnet": {
+        "Type": "AWS::EC2::Subnet",
+        "Properties": {
+            "VpcId": {"Ref": "Network"},
+            "CidrBlock": "10.0.0.0/24",
+            "AvailabilityZone": {"Fn::Select": [0, {"Fn::GetAZs": ""}]},
+            "MapPublicIpOnLaunch": True,
+            "Tags": [{"Key": "Name", "Value": "one"}],
+        },
+    },
+    "Gateway": {"Type": "AWS::EC2::InternetGateway", "Properties": {}},
+    "Attachment": {
+        "Type": "AWS::EC2::VPCGatewayAttachment",
+        "Properties": {"VpcId": {"Ref": "Network"}, "InternetGatewayId": {"Ref": "Gateway"}},
+    },
+    "Routes": {"Type": "AWS::EC2::RouteTable", "Properties": {"VpcId": {"Ref": "Network"}}},
+    "RoutesOfSubnet": {
+        "Type": "AWS::EC2::SubnetRouteTableAssociation",
+        "Properties": {"RouteTableId": {"Ref": "Routes"}, "SubnetId": {"Ref": "Subnet"}},
+    },
+    "Route": {
+        "Type": "AWS::EC2::Route",
+        "DependsOn": "Attachment",
+        "Properties": {
+            "RouteTableId": {"Ref": "Routes"},
+            "DestinationCidrBlock": "0.0.0.0/0",
+            "GatewayId": {"Ref": "Gateway"},
+        },
+    },
+    "SecurityGroup": {
+        "Type": "AWS::EC2::SecurityGroup",
+        "Properties": {
+            "GroupDescription": "any",
+            "VpcId": {"Ref": "Network"},
+            "SecurityGroupEgress": [{"IpProtocol": "tcp", "FromPort": "443", "ToPort": 443, "CidrIp": "0.0.0.0/0"}],
+        },
+    },
+    "Template": {
+        "Type": "AWS::EC2::LaunchTemplate",
+        "Properties": {"LaunchTemplateData": {"ImageId": "resolve:ssm:/aws/service/any/ami-id"}},
+    },
+    "Profile": {"Type": "AWS::IAM::InstanceProfile", "Properties": {"Roles": [{"Ref": "Role"}]}},
+    "Instance": {
+        "Type": "AWS::EC2::Instance",
+        "Properties": {
+            "LaunchTemplate": {
+                "LaunchTemplateId": {"Ref": "Template"},
+                "Version": {"Fn::GetAtt": ["Template", "LatestVersionNumber"]},
+            },
+            "InstanceType": "g5.xlarge",
+            "IamInstanceProfile": {"Ref": "Profile"},
+            "SubnetId": {"Ref": "Subnet"},
+            "SecurityGroupIds": [{"Ref": "SecurityGroup"}],
+            "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": "100", "Encrypted": True}}],
+            "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
+            "PropagateTagsToVolumeOnCreation": True,
+            "Tags": [{"Key": "stage", "Value": "any"}],
+            "UserData": {"Fn::Base64": "#!/bin/sh"},
+        },
+    },
 }
 
 # Type → how the service itself lists what there is of it.
@@ -209,7 +270,19 @@ LISTS: dict[str, Callable[[Account], Any]] = {
         "components"
     ],
     "AWS::GreengrassV2::Deployment": lambda account: account.client("greengrassv2").list_deployments()["deployments"],
+    "AWS::EC2::VPC": lambda account: account.client("ec2").describe_vpcs()["Vpcs"],
+    "AWS::EC2::Subnet": lambda account: account.client("ec2").describe_subnets()["Subnets"],
+    "AWS::EC2::InternetGateway": lambda account: account.client("ec2").describe_internet_gateways()["InternetGateways"],
+    "AWS::EC2::LaunchTemplate": lambda account: account.client("ec2").describe_launch_templates()["LaunchTemplates"],
+    "AWS::EC2::Instance": lambda account: living_instances(account),
+    "AWS::IAM::InstanceProfile": lambda account: account.client("iam").list_instance_profiles()["InstanceProfiles"],
 }
+
+
+def living_instances(account: Account) -> list[Any]:
+    """EC2 goes on telling of a terminated instance for a while."""
+    found = account.client("ec2").describe_instances()["Reservations"]
+    return [one for group in found for one in group["Instances"] if one["State"]["Name"] != "terminated"]
 
 
 def test_every_type_is_made_in_its_service_and_removed_again(account: Account, stacks: Stacks) -> None:
@@ -252,6 +325,18 @@ def test_a_change_of_every_type_that_can_change_in_place_keeps_its_physical_id(s
         "ThingGroup": {"ThingGroupProperties": {"ThingGroupDescription": "others"}},
         "ThingPolicy": {"PolicyDocument": other},
         "RoleAlias": {"CredentialDurationSeconds": 900},
+        "Network": {"EnableDnsHostnames": False},
+        "Subnet": {"Tags": [{"Key": "Name", "Value": "another"}], "MapPublicIpOnLaunch": False},
+        "Gateway": {"Tags": [{"Key": "Name", "Value": "another"}]},
+        "Routes": {"Tags": [{"Key": "Name", "Value": "another"}]},
+        "SecurityGroup": {"SecurityGroupEgress": [], "Tags": [{"Key": "Name", "Value": "another"}]},
+        "Instance": {
+            "InstanceType": "g6.xlarge",
+            "UserData": {"Fn::Base64": "#!/bin/bash"},
+            "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 2},
+            "InstanceInitiatedShutdownBehavior": "terminate",
+            "Tags": [],
+        },
     }
     for name, properties in changes.items():
         changed[name]["Properties"].update(properties)

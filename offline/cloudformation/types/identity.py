@@ -134,8 +134,35 @@ class ManagedPolicy(ResourceType):
                 getattr(order.client("iam"), f"detach_{kind}_policy")(**{key: name, "PolicyArn": arn})
 
 
+class InstanceProfile(ResourceType):
+    """The role of an instance, as EC2 knows it."""
+
+    properties = frozenset({"InstanceProfileName", "Path", "Roles"})
+    replaced_by = frozenset({"InstanceProfileName", "Path"})
+
+    def create(self, order: Order) -> Made:
+        name = order.get("InstanceProfileName") or order.name(longest=128)
+        profile = order.client("iam").create_instance_profile(InstanceProfileName=name, **order.take("Path"))
+        return self.update(order, Made(name, {"Arn": profile["InstanceProfile"]["Arn"]}), {"Roles": []})
+
+    def update(self, order: Order, made: Made, old: Mapping[str, Any]) -> Made:
+        if order["Roles"] != old["Roles"]:
+            self._each(order, made, "remove_role_from", old["Roles"])
+            self._each(order, made, "add_role_to", order["Roles"])
+        return made
+
+    def delete(self, order: Order, made: Made) -> None:
+        self._each(order, made, "remove_role_from", order["Roles"])
+        order.client("iam").delete_instance_profile(InstanceProfileName=made.id)
+
+    def _each(self, order: Order, made: Made, verb: str, roles: Iterable[str]) -> None:
+        for role in roles:
+            getattr(order.client("iam"), f"{verb}_instance_profile")(InstanceProfileName=made.id, RoleName=role)
+
+
 TYPES: Mapping[str, ResourceType] = {
     "AWS::IAM::Role": Role(),
     "AWS::IAM::Policy": Policy(),
     "AWS::IAM::ManagedPolicy": ManagedPolicy(),
+    "AWS::IAM::InstanceProfile": InstanceProfile(),
 }
