@@ -5,6 +5,7 @@ a batch is copied on a stream of its own while the one before it is computed on:
 https://docs.pytorch.org/docs/stable/notes/cuda.html#use-pinned-memory-buffers
 """
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +21,7 @@ from torch import Tensor
 from jobs.training.dataset import Split
 
 DEPTH: Final = 4
-THREADS: Final = 2
+THREADS: Final = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
