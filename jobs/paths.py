@@ -31,6 +31,15 @@ class Root:
         return self.path / "input" / "config" / "hyperparameters.json"
 
     @property
+    def resources(self) -> Path:
+        return self.path / "input" / "config" / "resourceconfig.json"
+
+    @property
+    def output_data(self) -> Path:
+        """What a training job leaves beside its model."""
+        return self.path / "output" / "data"
+
+    @property
     def model(self) -> Path:
         return self.path / "model"
 

@@ -25,7 +25,7 @@ def test_an_unknown_verb_ends_with_2_and_the_list_of_verbs(
 
 @pytest.mark.parametrize(
     ("verb", "file"),
-    [("train", "failure"), ("score", "message"), ("consolidate", "message"), ("merge", "message")],
+    [("score", "message"), ("consolidate", "message"), ("merge", "message")],
 )
 def test_a_failure_leaves_one_sentence_where_sagemaker_looks(tmp_path: Path, verb: str, file: str) -> None:
     environment = {**os.environ, "ML_ROOT": str(tmp_path)}
