@@ -50,7 +50,14 @@ CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {
         {"task": "detection", "labeling": {"review": "verification", "automated": True, "error_budget": 0.05}},
     ),
     "boxes at the station": ("sandbox", {"task": "detection", "labeling": {"provider": "station"}}),
-    "on demand": ("sandbox", {"training": {"spot": False}}),
+    "on demand, approved by hand": ("sandbox", {"training": {"spot": False, "approval": "manual"}}),
+    "many GPUs, streamed": (
+        "sandbox",
+        {
+            "jobs": {"pretrained": ["resnet18.a1_in1k"]},
+            "training": {"network": "resnet18.a1_in1k", "instance_count": 4, "input_mode": "FastFile"},
+        },
+    ),
     "another region": ("sandbox", {"region": "eu-west-1"}),
 }
 

@@ -9,6 +9,7 @@ import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
+from jobs.evaluation import evaluate
 from jobs.labeling import consolidate, merge, score
 from offline.step_functions.integrations import refused_parameters
 from reefloop import contracts
@@ -96,7 +97,13 @@ def service_calls(templates: Templates) -> Iterator[tuple[str, str, str, dict[st
 # What the paths stand for while a machine runs, in the shapes that the functions return.
 PAYLOAD: dict[str, Any] = {
     "$.pool.processing_inputs": [{"InputName": "pool", "S3Input": {"S3Uri": "s3://b/k", "S3DataType": "S3Prefix"}}],
+    "$.pool.listed": "2026-01-31T12:00:00+00:00",
     "$.tasks.processing_inputs": [{"InputName": "round", "S3Input": {"S3Uri": "s3://b/k", "S3DataType": "S3Prefix"}}],
+    "$.evaluation.processing_inputs": [
+        {"InputName": "model", "S3Input": {"S3Uri": "s3://b/k", "S3DataType": "S3Prefix"}}
+    ],
+    "$.plan.attempt.spot": True,
+    "$.plan.attempt.stopping_condition": {"MaxRuntimeInSeconds": 1, "MaxWaitTimeInSeconds": 2},
     "$.chunk.algorithms": {"LabelingJobAlgorithmSpecificationArn": "arn:aws:sagemaker:us-east-1:1:algorithm/a"},
     "$.target.input_config": {"S3Uri": "s3://b/k", "Framework": "ONNX", "DataInputConfig": "{}"},
     "$.target.output_config": {"S3OutputLocation": "s3://b/k", "TargetDevice": "rasp4b"},
@@ -158,12 +165,12 @@ def test_optimized_integrations_get_only_the_fields_that_they_take(configuration
 
 
 def test_the_jobs_take_the_options_that_they_are_given(configuration: Templates) -> None:
-    parsers = {"score": score, "consolidate": consolidate, "merge": merge}
+    parsers = {"score": score, "consolidate": consolidate, "merge": merge, "evaluate": evaluate}
     for where, _, operation, parameters in service_calls(configuration):
         if operation == "CreateProcessingJob":
             array = parameters["AppSpecification"]["ContainerArguments.$"]
             verb, *arguments = [one.strip("'") for one in array[len("States.Array(") : -1].split(", ")]
-            assert parsers[verb]._options(arguments), where
+            assert parsers[verb]._options([PAYLOAD.get(one, one) for one in arguments]), where
 
 
 @pytest.mark.parametrize("kind", ["TrainingJob", "ProcessingJob", "LabelingJob", "CompilationJob"])
@@ -182,6 +189,7 @@ def test_a_job_name_comes_from_execution_state_part_retry_and_redrive(sandbox: T
             assert part in name
     assert all("$.attempt" in name and "$.index" in name for name in names) or kind != "LabelingJob"
     assert all("$.target.name" in name for name in names) or kind != "CompilationJob"
+    assert all("$.plan.attempt" in name for name in names) or kind != "TrainingJob"
 
 
 def test_no_two_jobs_of_a_machine_share_a_state_name(sandbox: Templates) -> None:

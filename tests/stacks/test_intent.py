@@ -2,11 +2,9 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from stacks.training import METRICS
 from tests.stacks.conftest import Templates, definition, listed, only, resources, statements, text
 
 
@@ -41,31 +39,6 @@ def test_only_production_keeps_its_data(configured: Callable[[str], Templates], 
     assert [resource["DeletionPolicy"] for resource in stateful] == [policy] * 3
 
 
-def training_job(templates: Templates) -> dict[str, Any]:
-    parameters: dict[str, Any] = definition(templates["training"])["States"]["Train"]["Parameters"]
-    return parameters
-
-
-def test_spot_training_waits_longer_than_it_runs_and_keeps_checkpoints(sandbox: Templates) -> None:
-    job = training_job(sandbox)
-    stopping = job["StoppingCondition"]
-    assert job["EnableManagedSpotTraining"] is True
-    assert stopping["MaxWaitTimeInSeconds"] >= stopping["MaxRuntimeInSeconds"]
-    assert "checkpoints/" in job["CheckpointConfig"]["S3Uri.$"]
-
-
-def test_on_demand_training_does_not_wait(configured: Callable[[str], Templates]) -> None:
-    job = training_job(configured("on demand"))
-    assert job["EnableManagedSpotTraining"] is False
-    assert "MaxWaitTimeInSeconds" not in job["StoppingCondition"]
-
-
-def test_hyperparameters_are_text_and_metrics_have_a_pattern_each(sandbox: Templates) -> None:
-    job = training_job(sandbox)
-    assert all(isinstance(value, str) for value in job["HyperParameters"].values())
-    assert [metric["Name"] for metric in job["AlgorithmSpecification"]["MetricDefinitions"]] == list(METRICS)
-
-
 def test_the_container_comes_from_a_public_base_and_is_tagged_by_its_content(sandbox: Templates) -> None:
     project = only(sandbox["jobs"], "AWS::CodeBuild::Project")
     (variable,) = [one for one in project["Environment"]["EnvironmentVariables"] if one["Name"] == "IMAGE_URI"]
@@ -88,12 +61,6 @@ def test_passing_a_role_is_bound_to_sagemaker(configuration: Templates) -> None:
     for statement in passes:
         assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
         assert "*" not in text(statement["Resource"])
-
-
-def test_registering_a_model_may_read_its_image(sandbox: Templates) -> None:
-    allowed = {one for statement in statements(sandbox["training"], "RegisterFunctionRole")
-               if "Repository" in text(statement["Resource"]) for one in listed(statement["Action"])}  # fmt: skip
-    assert allowed == {"ecr:BatchGetImage", "ecr:DescribeImages"}
 
 
 def test_a_failed_target_is_packaged_like_a_compiled_one_and_fails_alone(sandbox: Templates) -> None:
