@@ -77,7 +77,11 @@ def literals(folder: Path) -> list[str]:
 
 def pins() -> dict[str, str]:
     """Direct dependencies and their versions, from everywhere they are pinned."""
-    files = [*ROOT.glob("requirements*.txt"), ROOT / "jobs" / "requirements.txt", *ROOT.glob("edge/*/requirements.txt")]
+    files = [
+        *ROOT.glob("requirements*.txt"),
+        *ROOT.glob("jobs/requirements*.txt"),
+        *ROOT.glob("edge/*/requirements.txt"),
+    ]
     lines = [line.split("#")[0].strip() for file in files for line in file.read_text().splitlines()]
     python = dict(line.split("==") for line in lines if "==" in line)
     package = json.loads((ROOT / "package.json").read_text())
