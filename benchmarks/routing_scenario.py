@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from jobs import manifest
 from jobs.labeling import routing
 from jobs.labeling.acceptance import Evidence, acceptance, rule
+from jobs.labeling.predictions import FILE, Labeler, Opinion
 
 SEED: Final = 20_251
 SHARPNESS: Final = {"well calibrated": 1.0, "badly overconfident": 5.0}
@@ -104,17 +106,17 @@ def check_route(scores: Scores, known: Scores, budget: float, accepted: int) -> 
     evidence = Evidence(["a"] * len(known.confidence), known.confidence, known.correct.astype(bool))
     by = rule(evidence, ["a", "b"], budget=budget, bound="pooled")
     with tempfile.TemporaryDirectory() as place:
-        manifest.write(Path(place) / routing.SCORES, lines(scores))
-        terms = routing.Terms(by, "species", ["a", "b"], "m-1", AUDIT_SHARE, HONEYPOT_SHARE, seed=1)
+        machine = Labeler("species", ["a", "b"], "m-1", datetime(2026, 1, 31, tzinfo=UTC))
+        manifest.write(Path(place) / FILE, lines(scores, machine))
+        terms = routing.Terms(by, machine, AUDIT_SHARE, HONEYPOT_SHARE, seed=1)
         counts = routing.route(Path(place), [], terms)
     assert (counts.machine, counts.human) == (accepted, OBJECTS - accepted)
 
 
-def lines(scores: Scores) -> Iterator[dict[str, Any]]:
+def lines(scores: Scores, machine: Labeler) -> Iterator[dict[str, Any]]:
     for number, (confidence, margin) in enumerate(zip(scores.confidence, scores.margin, strict=True)):
         ref = {manifest.SOURCE: f"s3://b/images/upload/{number}.png", manifest.CONTENT: f"{number}"}
-        opinion = {"label": "a", "runner-up": "b", "confidence": float(confidence), "margin": float(margin)}
-        yield {**ref, **opinion}
+        yield machine.predicted(ref, Opinion("a", float(confidence), "b", float(margin), {}))
 
 
 def is_above(count: int, rounds: int) -> bool:

@@ -13,8 +13,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -22,8 +25,10 @@ sys.path.insert(0, str(ROOT))
 from jobs import manifest  # noqa: E402
 from jobs.labeling import routing  # noqa: E402
 from jobs.labeling.acceptance import Acceptance, Rule  # noqa: E402
+from jobs.labeling.predictions import FILE, Labeler, Opinion  # noqa: E402
 
 CLASSES: Final = [f"species-{number}" for number in range(10)]
+MACHINE: Final = Labeler("species", CLASSES, "m-1", datetime(2026, 1, 31, tzinfo=UTC))
 THRESHOLD: Final = 0.6
 """About half of the objects are above it: machine and people have as much to do."""
 MINIMUM_RATIO: Final = 0.5
@@ -35,23 +40,18 @@ def opinions(objects: int) -> Iterator[dict[str, Any]]:
     chance = random.Random(20_251)  # noqa: S311 (no secret)
     for number in range(objects):
         weights = [chance.random() ** 12 for _ in CLASSES]
-        shares = {name: weight / sum(weights) for name, weight in zip(CLASSES, weights, strict=True)}
-        second, first = sorted(shares, key=shares.__getitem__)[-2:]
-        yield {
+        shares = [weight / sum(weights) for weight in weights]
+        line = {
             "content": f"{chance.getrandbits(128):032x}-{number}",
             "source-ref": f"s3://reefloop-data-123456789012/images/site-{number % 7}/{number:08d}.jpg",
             "fingerprint": f"{chance.getrandbits(64):016x}",
-            "label": first,
-            "confidence": shares[first],
-            "runner-up": second,
-            "margin": shares[first] - shares[second],
-            "probabilities": {name: round(value, 6) for name, value in shares.items()},
         }
+        yield MACHINE.predicted(line, Opinion.of(np.array(shares), CLASSES))
 
 
 def terms() -> routing.Terms:
     rule = Rule(dict.fromkeys(CLASSES, THRESHOLD), {"": Acceptance(THRESHOLD, 1000, 0, 0.01, "")})
-    return routing.Terms(rule, "species", CLASSES, "m-1", audit_share=0.05, honeypot_share=0.1, seed=1)
+    return routing.Terms(rule, MACHINE, audit_share=0.05, honeypot_share=0.1, seed=1)
 
 
 def gold() -> list[dict[str, str]]:
@@ -83,7 +83,7 @@ def peak_mib(folder: Path) -> float:
 
 def prepared(folder: Path, objects: int) -> Path:
     folder.mkdir()
-    manifest.write(folder / routing.SCORES, opinions(objects))
+    manifest.write(folder / FILE, opinions(objects))
     return folder
 
 
@@ -101,7 +101,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as place:
         few, many = prepared(Path(place) / "few", 10_000), prepared(Path(place) / "many", options.objects)
-        bare = bare_pass(many / routing.SCORES, many / "copy.jsonl")
+        bare = bare_pass(many / FILE, many / "copy.jsonl")
         routed, counts = route(many)
         assert counts.machine + counts.human == options.objects
         small, large = peak_mib(few), peak_mib(many)

@@ -1,6 +1,7 @@
 """Options of a processing job: they arrive as container arguments."""
 
 import argparse
+from datetime import datetime
 from typing import NoReturn
 
 from jobs.errors import JobError
@@ -34,3 +35,11 @@ def natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
     return int(text)
+
+
+def moment(text: str) -> datetime:
+    """A time of ISO 8601 with its offset from UTC."""
+    value = datetime.fromisoformat(text)
+    if value.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} has no offset from UTC, such as 2026-01-31T12:00:00+00:00 has")
+    return value

@@ -21,6 +21,9 @@ from jobs.paths import atomic, bucket_prefix, image_list
 
 ROUND: Final = "round"
 """The key of a dataset's line that names the round it comes from."""
+LISTS: Final = {"training-images.json": ("train", "validation"), "test-images.json": ("test",)}
+"""The images that a job downloads, by the splits that it reads: training never sees those it is judged by. The audit
+is in neither."""
 
 
 @dataclass
@@ -136,25 +139,43 @@ class Tally:
                 self.classes[name][source] += count
 
 
-def write_version(folder: Path, index: sqlite3.Connection, prefix: str) -> Tally:
-    """Write the split manifests, and images.json: the images that training reads, so without those of the audit."""
+def write_version(folder: Path, index: sqlite3.Connection, *, prefix: str, version: str) -> Tally:
+    """Write the split manifests and the lists of their images.
+
+    Args:
+        prefix: `s3://bucket/` of every object and of the version itself.
+    """
     tally = Tally()
     with ExitStack() as files:
         manifests: list[IO[str]] = []
         for name in SPLITS:
             temporary = files.enter_context(atomic(folder / f"{name}.manifest"))
             manifests.append(files.enter_context(temporary.open("w", encoding="utf-8")))
-        listed = files.enter_context(image_list(folder / "images.json", prefix))
+        lists = {name: files.enter_context(image_list(folder / name, prefix)) for name in LISTS}
+        listed = [[add for name, add in lists.items() if split in LISTS[name]] for split in SPLITS]
         for name, split, line, fingerprint in _kept(index):
             number = drawn(name) if split is None else split
             if number == KEPT_OUT:
                 tally.kept_out += 1
                 continue
             manifests[number].write(_complete(line, name, fingerprint) + "\n")
-            if number != AUDIT:
-                listed(line.source_ref[len(prefix) :])
+            for add in listed[number]:
+                add(line.source_ref[len(prefix) :])
             tally.add(SPLITS[number], line.labeler, line.origin, _parsed(line.classes))
+        for name, add in lists.items():
+            if not any(tally.splits[split] for split in LISTS[name]):
+                add(stand_in(version))
     return tally
+
+
+def stand_in(version: str) -> str:
+    """The key of an object that is there whenever the version is. It stands in a list that would name nothing.
+
+    A ManifestFile is "a prefix which is followed by one or more suffixes", so a job whose list is empty may fail before
+    the container can say which split needs labels.
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
+    """
+    return f"datasets/{version}/card.json"
 
 
 def _kept(index: sqlite3.Connection) -> Iterator[tuple[str, int | None, Line, int | None]]:

@@ -10,11 +10,11 @@ import numpy as np
 
 from jobs import manifest
 from jobs.labeling.acceptance import Evidence
-from jobs.labeling.champion import Champion
 from jobs.labeling.pool import checked
 from jobs.labeling.routing import is_selected
 from jobs.labeling.scoring import Scored, scored
 from jobs.manifest import Entry
+from jobs.model_package import ModelPackage
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Trial:
     unreadable: list[dict[str, str]] = field(default_factory=list)
 
 
-def tried(known: Known, folder: Path, champion: Champion | None, attribute: str) -> Trial:
+def tried(known: Known, folder: Path, champion: ModelPackage | None, attribute: str) -> Trial:
     """Score what is known.
 
     Evidence is drawn as what it speaks of, so it leaves out frames that devices selected. An object of the audit on
@@ -80,18 +80,18 @@ def tried(known: Known, folder: Path, champion: Champion | None, attribute: str)
         ref, is_gold = result.entry.source_ref, result.entry.source_ref in known.gold
         if is_gold:
             trial.honeypots.append(manifest.without_labels(result.line))
-        if champion is None or is_selected(ref):
+        if result.opinion is None or is_selected(ref):
             continue
         truth = result.entry.class_name(attribute) if is_gold or _is_labeled(result.entry, attribute) else None
-        labels.append(result.line["label"])
-        confidences.append(result.line["confidence"])
-        correct.append(result.line["label"] == truth)
+        labels.append(result.opinion.label)
+        confidences.append(result.opinion.confidence)
+        correct.append(result.opinion.label == truth)
         trial.counts.update(["gold" if is_gold else "audit"] + ["unlabeled"] * (truth is None))
     trial.evidence = Evidence(labels, np.array(confidences, np.float64), np.array(correct, np.bool_))
     return trial
 
 
-def _all(known: Known, champion: Champion | None) -> Iterator[Entry]:
+def _all(known: Known, champion: ModelPackage | None) -> Iterator[Entry]:
     yield from known.gold.values()
     if champion:
         yield from known.audited.values()

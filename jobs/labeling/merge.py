@@ -43,7 +43,7 @@ def run(root: Root, arguments: list[str]) -> None:
     with index.opened(root.scratch("merge")) as lines:
         merged = _collect(lines, reader, folder, gold / "gold.manifest", previous, audit_share=options.audit_share)
         near = splits.keep_together(lines)
-        tally = dataset.write_version(out, lines, reader.prefix or "")
+        tally = dataset.write_version(out, lines, prefix=reader.prefix or "", version=options.dataset_version)
     if not tally.objects:
         raise JobError(
             "the dataset would be empty: no object of this round got a label and there is no earlier version"

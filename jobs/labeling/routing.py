@@ -16,13 +16,14 @@ from typing import Any, Final, TextIO
 from zlib import crc32
 
 from jobs import manifest
+from jobs.labeling import predictions
 from jobs.labeling.acceptance import Rule
 from jobs.labeling.audit import is_audited
+from jobs.labeling.predictions import Labeler, Opinion
 from jobs.labeling.spill import SortedLines
 from jobs.manifest import Entry
 from jobs.paths import atomic
 
-SCORES: Final = "scores.jsonl"
 BANDS: Final = 10
 """People get objects in bands of equal width of the margin between the machine's two best labels, smallest first."""
 GROUPS: Final = 2**16
@@ -34,10 +35,7 @@ class Terms:
     """What a round is routed by."""
 
     rule: Rule
-    label_attribute: str
-    categories: list[str]
-    model_version: str
-    """Whose labels the scores are; "" when nothing was scored."""
+    machine: Labeler
     audit_share: float
     honeypot_share: float
     seed: int
@@ -57,7 +55,7 @@ class Routed:
 
 
 def route(folder: Path, gold: Sequence[Mapping[str, Any]], terms: Terms) -> Routed:
-    """Write machine.manifest, human.manifest and audit.manifest beside scores.jsonl.
+    """Write machine.manifest, human.manifest and audit.manifest beside predictions.manifest.
 
     The machine keeps what the rule accepts, except what a device selected (`is_selected`). Of that, what belongs to
     the audit goes to people as well; audit.manifest has all of the audit, whoever labels it, since it is a sample of
@@ -72,28 +70,28 @@ def route(folder: Path, gold: Sequence[Mapping[str, Any]], terms: Terms) -> Rout
     Gold and the machine's audited objects stand at random places between them, and nothing in a line tells them apart.
 
     Args:
-        folder: has scores.jsonl.
+        folder: has predictions.manifest.
         gold: lines about objects whose label is known, to be mixed in as honeypots as far as they go.
 
     Raises:
-        JobError: a broken line of scores.jsonl, naming it.
+        JobError: a broken line of predictions.manifest, naming it.
     """
     routed = Routed()
     with TemporaryDirectory(dir=folder, prefix=".routing-") as spill, ExitStack() as files:
         human, hidden = (SortedLines(_made(Path(spill) / name)) for name in ("human", "hidden"))
         by_machine, in_audit = (_writing(files, folder / f"{name}.manifest") for name in ("machine", "audit"))
         turns, texts, chance = _Turns(terms.seed), _label_texts(terms), 0
-        for entry in manifest.read(folder / SCORES):
+        for entry in manifest.read(folder / predictions.FILE):
             text, content = _unlabeled_text(entry), entry.content
-            label, confidence = _opinion(entry)
-            accepted = terms.rule.accepts(label, confidence) and not is_selected(entry.source_ref)
+            opinion = predictions.read(entry, terms.machine.attribute)
+            accepted = opinion if _accepts(terms.rule, opinion, entry.source_ref) else None
             audited = is_audited(content, terms.audit_share)
             if audited:
                 in_audit.write(text + "\n")
                 routed.audit += 1
             if accepted:
-                before, after = texts[label]
-                by_machine.write(f"{text[:-1]}, {before}{round(confidence, 6)}{after}\n")
+                before, after = texts[accepted.label]
+                by_machine.write(f"{text[:-1]}, {before}{round(accepted.confidence, 6)}{after}\n")
                 routed.machine += 1
                 if not audited:
                     continue
@@ -102,7 +100,7 @@ def route(folder: Path, gold: Sequence[Mapping[str, Any]], terms: Terms) -> Rout
             if accepted:
                 hidden.add(f"{draw:016x}", text)
             else:
-                human.add(turns.key(entry, label, draw), text)
+                human.add(turns.key(opinion, source(entry.source_ref), draw), text)
         routed.human, routed.checked = human.count, hidden.count
         # The round's content decides every draw: run again, a round gives people the same work.
         chooser = random.Random(manifest.digest(terms.seed, chance))  # noqa: S311 (no secret)
@@ -125,28 +123,18 @@ class _Turns:
         """A number below 2**64 that is the object's for this seed."""
         return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8, key=self._seed).digest())
 
-    def key(self, entry: Entry, label: str, draw: int) -> str:
+    def key(self, opinion: Opinion | None, source: str, draw: int) -> str:
         """Band, turn and draw, as text that sorts as they do."""
-        band = min(int(_number(entry, "margin") * BANDS), BANDS - 1) if label else 0
-        like = f"{band}\n{label}\n{entry.values.get('runner-up')}\n{source(entry.source_ref)}"
-        group = crc32(like.encode()) % GROUPS
+        band, between = 0, "\n"
+        if opinion:
+            band, between = min(int(opinion.margin * BANDS), BANDS - 1), f"{opinion.label}\n{opinion.runner_up}"
+        group = crc32(f"{band}\n{between}\n{source}".encode()) % GROUPS
         self._counts[group] += 1
         return f"{band}{self._counts[group]:012d}{draw:016x}"
 
 
-def _opinion(entry: Entry) -> tuple[str, float]:
-    """What the machine says, and how sure it is; ("", 0.0) when it was not asked."""
-    label = entry.values.get("label", "")
-    if not isinstance(label, str):
-        raise entry.error(f"needs a text in 'label', got {label!r}")
-    return label, _number(entry, "confidence") if label else 0.0
-
-
-def _number(entry: Entry, name: str) -> float:
-    value = entry.values.get(name)
-    if not isinstance(value, float | int) or not 0 <= value <= 1:
-        raise entry.error(f"needs a number from 0 to 1 in {name!r}, got {value!r}")
-    return value
+def _accepts(rule: Rule, opinion: Opinion | None, source_ref: str) -> bool:
+    return opinion is not None and rule.accepts(opinion.label, opinion.confidence) and not is_selected(source_ref)
 
 
 def _unlabeled_text(entry: Entry) -> str:
@@ -163,16 +151,7 @@ def _label_texts(terms: Terms) -> dict[str, tuple[str, str]]:
     marker = '"confidence": 0.0'  # in no string of JSON: its quotes would be escaped there
     texts = {}
     for label in terms.rule.thresholds:
-        labeled = manifest.labeled(
-            {},
-            terms.label_attribute,
-            terms.categories,
-            label,
-            by_human=False,
-            confidence=0.0,
-            job_name=f"model/{terms.model_version}",
-        )
-        before, after = manifest.text_of(labeled).split(marker)
+        before, after = manifest.text_of(terms.machine.labeled({}, label, 0.0)).split(marker)
         texts[label] = f"{before[1:]}{marker[:-3]}", after
     return texts
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from jobs import manifest
-from jobs.labeling import acceptance, pool, routing
+from jobs.labeling import acceptance, pool, predictions, routing
 from jobs.labeling.acceptance import NOTHING, Bound, Rule
-from jobs.labeling.champion import Champion
 from jobs.labeling.intervals import CONFIDENCE
 from jobs.labeling.known import Known, tried
+from jobs.labeling.predictions import Labeler
 from jobs.labeling.scoring import Scored, Unreadable, scored
-from jobs.options import Options, share, share_or_none
+from jobs.model_package import ModelPackage
+from jobs.options import Options, moment, share, share_or_none
 from jobs.paths import Root, write_json
 
 TASKS: Final = ("classification", "detection")
@@ -45,15 +46,16 @@ def run(root: Root, arguments: list[str]) -> None:
         images = _images(root, "images")
         manifest.write(out / "gold.manifest", trial.honeypots)
         fresh = pool.fresh(pooled, images, host, known.gold_names, tally)
-        manifest.write(out / routing.SCORES, _readable(scored(fresh, images, champion), unreadable))
+        machine = Labeler(
+            options.label_attribute, categories, champion.version if champion else "", options.pool_listed
+        )
+        manifest.write(out / predictions.FILE, _predicted(scored(fresh, images, champion), machine, unreadable))
     rule = NOTHING
     if champion:
         rule = acceptance.rule(trial.evidence, categories, budget=options.error_budget, bound=options.bound)
     terms = routing.Terms(
         rule=rule,
-        label_attribute=options.label_attribute,
-        categories=categories,
-        model_version=champion.version if champion else "",
+        machine=machine,
         audit_share=options.audit_share,
         honeypot_share=options.honeypot_share,
         seed=options.seed,
@@ -86,6 +88,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--bound", choices=get_args(Bound), required=True)
     parser.add_argument("--audit-share", type=share_or_none, required=True)
     parser.add_argument("--honeypot-share", type=share_or_none, required=True)
+    parser.add_argument("--pool-listed", type=moment, required=True)
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args(arguments)
 
@@ -95,22 +98,24 @@ def _images(root: Root, name: str) -> Path:
     return root.path / "processing" / "input" / name
 
 
-def _champion(root: Root, options: argparse.Namespace, folder: Path) -> Champion | None:
+def _champion(root: Root, options: argparse.Namespace, folder: Path) -> ModelPackage | None:
     """The model that serves now; for boxes none, since none is trained to draw them yet."""
     tarball = (root.optional_input("model") or Path()) / "model.tar.gz"
-    return Champion.open(tarball, folder) if options.task == "classification" and tarball.is_file() else None
+    return ModelPackage.open(tarball, folder) if options.task == "classification" and tarball.is_file() else None
 
 
-def _readable(results: Iterable[Scored | Unreadable], unreadable: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
+def _predicted(
+    results: Iterable[Scored | Unreadable], machine: Labeler, unreadable: list[dict[str, str]]
+) -> Iterator[dict[str, Any]]:
     """The lines of what can be read; the rest is appended to `unreadable`."""
     for result in results:
-        if isinstance(result, Scored):
-            yield result.line
-        else:
+        if isinstance(result, Unreadable):
             unreadable.append(result.line)
+        else:
+            yield machine.predicted(result.line, result.opinion) if result.opinion else result.line
 
 
-def _reason(rule: Rule, champion: Champion | None, task: str) -> str:
+def _reason(rule: Rule, champion: ModelPackage | None, task: str) -> str:
     if champion is None:
         why = "there is no champion yet" if task == "classification" else f"no model is trained for {task}"
         return f"{why}: people label everything"

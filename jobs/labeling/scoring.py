@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jobs import images, manifest
-from jobs.labeling.champion import Champion
 from jobs.labeling.fingerprint import fingerprint
+from jobs.labeling.predictions import Opinion
 from jobs.manifest import Entry
+from jobs.model_package import ModelPackage
 from jobs.paths import object_key
 
 BATCH: Final = 256
@@ -23,10 +23,11 @@ BATCH: Final = 256
 
 @dataclass(frozen=True)
 class Scored:
-    """One readable object with its line of scores.jsonl; without a champion that has no opinion."""
+    """One readable object: its unlabeled line, and what the champion says of it, if there is one."""
 
     entry: Entry
     line: dict[str, Any]
+    opinion: Opinion | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Unreadable:
         return {manifest.SOURCE: self.entry.source_ref, "reason": self.reason}
 
 
-def scored(entries: Iterable[Entry], folder: Path, champion: Champion | None) -> Iterator[Scored | Unreadable]:
+def scored(entries: Iterable[Entry], folder: Path, champion: ModelPackage | None) -> Iterator[Scored | Unreadable]:
     """Decode and score, in the order of the entries.
 
     Args:
@@ -53,7 +54,7 @@ def scored(entries: Iterable[Entry], folder: Path, champion: Champion | None) ->
             yield from pool.map(lambda entry: _one(entry, folder, champion), batch)
 
 
-def _one(entry: Entry, folder: Path, champion: Champion | None) -> Scored | Unreadable:
+def _one(entry: Entry, folder: Path, champion: ModelPackage | None) -> Scored | Unreadable:
     try:
         image = images.decode(folder / object_key(entry.source_ref))
     except images.UnreadableImage as error:
@@ -64,19 +65,7 @@ def _one(entry: Entry, folder: Path, champion: Champion | None) -> Scored | Unre
         **manifest.without_labels(entry.values),
         manifest.FINGERPRINT: fingerprint(np.asarray(image)),
     }
-    return Scored(entry, line | (_opinion(champion, images.resized(image, champion.pixels)) if champion else {}))
-
-
-def _opinion(champion: Champion, image: NDArray[np.uint8]) -> dict[str, Any]:
-    """The machine's label, how sure it is of it and how much surer than of the next: calibrated probabilities."""
-    probabilities = champion.probabilities(image)
-    second, first = np.argsort(probabilities, kind="stable")[-2:].tolist()
-    return {
-        "label": champion.labels[first],
-        "confidence": float(probabilities[first]),
-        "runner-up": champion.labels[second],
-        "margin": float(probabilities[first] - probabilities[second]),
-        "probabilities": {
-            name: round(value, 6) for name, value in zip(champion.labels, probabilities.tolist(), strict=True)
-        },
-    }
+    if champion is None:
+        return Scored(entry, line, None)
+    probabilities = champion.probabilities(images.resized(image, champion.pixels))
+    return Scored(entry, line, Opinion.of(probabilities, champion.labels))

@@ -1,4 +1,5 @@
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -102,6 +103,7 @@ class TestListPool:
         first = list_pool.handler({"round": round_}, None)
         account.put("images/b.jpg", any_bytes())
         assert list_pool.handler({"round": round_}, None) == first
+        assert datetime.fromisoformat(first["listed"]).tzinfo
         assert pooled(account, round_) == ["images/a.jpg"]
 
     def test_a_round_that_found_nothing_looks_again(self, account: Account) -> None:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from reefloop import contracts, environment, registry, storage
+from reefloop import environment, registry
 from reefloop.labeling import inputs, pool_files, rounds
-from reefloop.payloads import LabelingInput, Pool
+from reefloop.payloads import LabelingInput, ListedPool
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Environment:
     task: str
 
 
-def handler(event: LabelingInput, _context: object) -> Pool:
+def handler(event: LabelingInput, _context: object) -> ListedPool:
     """Write rounds/<round>/{pool.manifest,images.json,known-images.json} and say how many new images there are.
 
     A round keeps the pool that it once listed: run again, it gives the same, whatever arrived meanwhile (one that
@@ -29,16 +29,15 @@ def handler(event: LabelingInput, _context: object) -> Pool:
     bucket, round_ = env.data_bucket, rounds.checked_name(event["round"])
     rounds.category_names(bucket, task=env.task)
     gold = rounds.gold_keys(bucket)
-    listed = storage.find(bucket, contracts.round_key(round_, "pool.manifest"))
-    if listed is None or listed.size_bytes == 0:
-        pool_files.write_pool(bucket, round_, gold=gold)
+    listed = pool_files.write_pool_once(bucket, round_, gold=gold)
     objects = pool_files.write_images(bucket, round_)
     previous = rounds.previous_dataset(bucket, besides=round_)
     known = dict.fromkeys([*gold, *rounds.audit_keys(bucket, previous)])
     pool_files.write_known(bucket, round_, known)
     champion = registry.champion(env.model_package_group) if env.task == "classification" else None
-    return Pool(
+    return ListedPool(
         objects=objects,
+        listed=listed.isoformat(),
         processing_inputs=inputs.score(
             bucket,
             round_=round_,

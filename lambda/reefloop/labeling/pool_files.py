@@ -3,12 +3,23 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from reefloop import contracts, storage
 from reefloop.labeling import manifest, pool, rounds
 
 
-def write_pool(bucket: str, round_: str, *, gold: list[str]) -> None:
+def write_pool_once(bucket: str, round_: str, *, gold: list[str]) -> datetime:
+    """Write pool.manifest, unless the round listed some image before; when it was written."""
+    key = contracts.round_key(round_, "pool.manifest")
+    found = storage.find(bucket, key)
+    if found is None or found.size_bytes == 0:
+        _write_pool(bucket, round_, gold=gold)
+        found = next(storage.list_objects(bucket, key))
+    return found.modified
+
+
+def _write_pool(bucket: str, round_: str, *, gold: list[str]) -> None:
     """Write pool.manifest: every image that is new, with its content, and say in the log how many were not."""
     taken = rounds.taken(bucket, besides=round_)
     tally: Counter[str] = Counter()

@@ -16,6 +16,8 @@ from jobs.manifest import labeled
 
 BUCKET = "s3://data-bucket/"
 ATTRIBUTE = "species"
+LISTED = "2026-01-31T12:00:00+00:00"
+"""When the pools were listed."""
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -121,13 +123,14 @@ def score(
     model: Path | None = None,
     previous: str | None = None,
     host: int = 0,
+    hosts: int = 3,
     images: Iterable[Path] = (),
     **options: object,
 ) -> int:
     """Run the scoring job of a round whose pool.manifest exists.
 
     Args:
-        host: which instance of several this is; 0 for the only one.
+        host: which instance of `hosts` this is; 0 for the only one.
         images: the objects that this instance got, of the only one all.
     """
     shard = {f"images/{path.relative_to(bucket.folder)}": path for path in images}
@@ -143,8 +146,8 @@ def score(
     if previous:
         inputs["previous"] = bucket.dataset(previous)
     chosen: dict[str, object] = {"label_attribute": ATTRIBUTE, "task": "classification", "bound": "pooled"}
-    chosen |= {"error_budget": 0.05, "audit_share": 0.1, "honeypot_share": 0.1, **options}
-    config = {"current_host": f"algo-{host}", "hosts": ["algo-1", "algo-2", "algo-3"]}
+    chosen |= {"error_budget": 0.05, "audit_share": 0.1, "honeypot_share": 0.1, "pool_listed": LISTED, **options}
+    config = {"current_host": f"algo-{host}", "hosts": [f"algo-{number}" for number in range(1, hosts + 1)]}
     if host:
         (root / "config").mkdir(parents=True)
         (root / "config" / "resourceconfig.json").write_text(json.dumps(config))

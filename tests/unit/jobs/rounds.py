@@ -47,6 +47,11 @@ class Merges:
     def dataset(self, version: str) -> Path:
         return self.folder / "datasets" / version
 
+    def listed(self, version: str, name: str) -> list[str]:
+        """The S3 URIs in one of a version's lists of images."""
+        first, *rest = json.loads((self.dataset(version) / f"{name}-images.json").read_text())
+        return [first["prefix"] + key for key in rest]
+
     def put_round(
         self,
         lines: Iterable[Mapping[str, Any] | bytes],

@@ -1,6 +1,5 @@
 """Merging: a round's labels and the dataset before become the next version; nothing is lost, nothing changes split."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from jobs.labeling.splits import split_of
+from reefloop.contracts import dataset_key
 from tests.unit.jobs.bench import ATTRIBUTE, BUCKET
 from tests.unit.jobs.rounds import CATEGORIES, SPLITS, Merges, label, pooled
 
@@ -55,9 +55,8 @@ class TestLabels:
         assert card["classes"]["crab"] | {"human": 17, "machine": 17} == card["classes"]["crab"]
         assert card["rounds"][0] | {"round": "r1", "human": 50, "machine": 50} == card["rounds"][0]
         assert card["round"] | {"human": 50, "machine": 50} == card["round"]
-        images = json.loads((merges.dataset("r1") / "images.json").read_text())
-        assert images[0] == {"prefix": BUCKET}
-        assert sorted(images[1:]) == sorted(f"images/upload/{n}.jpg" for n in range(100))
+        images = merges.listed("r1", "training") + merges.listed("r1", "test")
+        assert sorted(images) == sorted(pooled(n)["source-ref"] for n in range(100))
         assert {line["round"] for part in merges.splits("r1").values() for line in part.values()} == {"r1"}
 
     @pytest.mark.parametrize(
@@ -129,16 +128,34 @@ class TestLabels:
         assert "consolidated.manifest, line 1 has a box with the class_id 7" in merges.message
 
 
+class TestImageLists:
+    def test_training_is_given_no_image_that_it_is_judged_by(self, merges: Merges) -> None:
+        merges.put_round([label(pooled(n)) for n in range(100)])
+        assert merges.merge("r1") == 0
+        of = {name: {line["source-ref"] for line in part.values()} for name, part in merges.splits("r1").items()}
+        assert all(of.values())
+        assert sorted(merges.listed("r1", "training")) == sorted(of["train"] | of["validation"])
+        assert sorted(merges.listed("r1", "test")) == sorted(of["test"])
+
+    @pytest.mark.parametrize(("split", "empty"), [("train", "test"), ("test", "training"), ("audit", "training")])
+    def test_a_list_of_no_image_names_the_version_s_card_since_a_manifest_file_must_name_something(
+        self, merges: Merges, split: str, empty: str
+    ) -> None:
+        merges.put_round([label(pooled(n)) for n in in_split(split, 3)])
+        assert merges.merge("r1") == 0
+        assert merges.where("r1").keys() == {f"content-{n}" for n in in_split(split, 3)}
+        assert merges.listed("r1", empty) == [BUCKET + dataset_key("r1", "card.json")]
+
+
 class TestAudit:
     def test_audit_objects_are_in_no_split_that_is_trained_on(self, merges: Merges) -> None:
         merges.put_round([label(pooled(n)) for n in range(200)])
         assert merges.merge("r1", audit_share=0.2) == 0
         where = merges.where("r1")
         assert all((split == "audit") == (split_of(name, audit_share=0.2) == "audit") for name, split in where.items())
-        images = json.loads((merges.dataset("r1") / "images.json").read_text())
         audited = {line["source-ref"] for line in merges.splits("r1")["audit"].values()}
         assert 20 < len(audited) < 60
-        assert not audited & {BUCKET + key for key in images[1:]}
+        assert not audited & {*merges.listed("r1", "training"), *merges.listed("r1", "test")}
         assert merges.card("r1")["sources"] == {
             "human": 200 - len(audited),
             "machine": 0,

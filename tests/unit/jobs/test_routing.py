@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
@@ -14,34 +15,39 @@ from hypothesis import strategies as st
 
 from jobs import manifest
 from jobs.errors import JobError
-from jobs.labeling import routing
 from jobs.labeling.acceptance import NOTHING, Rule
 from jobs.labeling.audit import is_audited
+from jobs.labeling.predictions import FILE, Labeler, Opinion
 from jobs.labeling.routing import Routed, Terms, honeypots_for, is_selected, route, source
 from jobs.labeling.spill import SortedLines
 from tests.unit.jobs.bench import write_lines
 
 CATEGORIES = ["crab", "squid", "eel"]
 SURE = Rule(dict.fromkeys(CATEGORIES, 0.8), {})
+MACHINE = Labeler("species", CATEGORIES, "m-1", datetime(2026, 1, 31, tzinfo=UTC))
 
 
 def terms(rule: Rule = SURE, *, audit_share: float = 0.0, honeypot_share: float = 0.0) -> Terms:
-    return Terms(rule, "species", CATEGORIES, "m-1", audit_share, honeypot_share, seed=1)
+    return Terms(rule, MACHINE, audit_share, honeypot_share, seed=1)
 
 
 def opinion(
-    number: int, confidence: float, *, label: str = "crab", second: str = "squid", source: str = "upload"
+    number: int,
+    confidence: float,
+    *,
+    label: str = "crab",
+    second: str = "squid",
+    source: str = "upload",
+    by: Labeler = MACHINE,
 ) -> dict[str, Any]:
     """What the machine says of an image whose two best labels share all of the probability."""
-    return {
+    line = {
         "source-ref": f"s3://b/images/{source}/{number}.png",
         "content": f"content {number}",
         "fingerprint": f"{number:016x}",
-        "label": label,
-        "confidence": confidence,
-        "runner-up": second,
-        "margin": 2 * confidence - 1,
     }
+    shares = {label: confidence, second: 1 - confidence}
+    return by.predicted(line, Opinion(label, confidence, second, 2 * confidence - 1, shares))
 
 
 def known(count: int) -> list[dict[str, str]]:
@@ -54,7 +60,7 @@ def known(count: int) -> list[dict[str, str]]:
 def routed(
     folder: Path, lines: list[dict[str, Any]], by: Terms, gold: list[dict[str, str]] | None = None
 ) -> tuple[Routed, dict[str, list[dict[str, Any]]]]:
-    write_lines(folder / routing.SCORES, lines)
+    write_lines(folder / FILE, lines)
     counts = route(folder, gold or [], by)
     names = ("machine", "human", "audit")
     return counts, {name: [entry.values for entry in manifest.read(folder / f"{name}.manifest")] for name in names}
@@ -67,7 +73,7 @@ def contents(lines: list[dict[str, Any]]) -> list[str]:
 def test_people_get_what_the_machine_is_least_sure_of_first(tmp_path: Path) -> None:
     lines = [opinion(number, 0.5 + number % 60 / 200) for number in range(300)]
     _, files = routed(tmp_path, lines, terms())
-    margins = {line["content"]: line["margin"] for line in lines}
+    margins = {line["content"]: line["species-metadata"]["margin"] for line in lines}
     bands = [int(10 * margins[content]) for content in contents(files["human"])]
     assert len(bands) == 300
     assert bands == sorted(bands)
@@ -130,24 +136,26 @@ def test_a_round_without_a_single_object_has_no_work(tmp_path: Path) -> None:
 
 
 def test_the_machines_labels_are_as_any_others(tmp_path: Path) -> None:
-    by = Terms(
-        Rule({'"confidence": 0.0': 0.5, "ä\n": 0.5}, {}), "confidence", ['"confidence": 0.0', "ä\n"], "m-1", 0, 0, 1
-    )
-    lines = [opinion(1, 0.123456789 + 0.5, label='"confidence": 0.0'), opinion(2, 1.0, label="ä\n")]
-    _, files = routed(tmp_path, lines, by)
-    for line, told in zip(files["machine"], lines, strict=True):
-        date = line["confidence-metadata"]["creation-date"]
-        assert line == manifest.labeled(
-            manifest.without_labels(told),
-            "confidence",
-            by.categories,
-            told["label"],
-            by_human=False,
-            confidence=told["confidence"],
-            job_name="model/m-1",
-        ) | {"confidence-metadata": line["confidence-metadata"]}
-        assert (date[10], line["confidence-metadata"]["job-name"]) == ("T", "model/m-1")
-        assert line["confidence-metadata"]["confidence"] == round(told["confidence"], 6)
+    odd = ['"confidence": 0.0', "ä\n"]
+    machine = Labeler("confidence", odd, "m-1", datetime(2026, 1, 31, 12, tzinfo=UTC))
+    lines = [opinion(1, 0.123456789 + 0.5, label=odd[0], by=machine), opinion(2, 1.0, label=odd[1], by=machine)]
+    _, files = routed(tmp_path, lines, Terms(Rule(dict.fromkeys(odd, 0.5), {}), machine, 0, 0, 1))
+    for number, (line, told) in enumerate(zip(files["machine"], lines, strict=True)):
+        assert line == manifest.without_labels(told) | {
+            "confidence": number,
+            "confidence-metadata": {
+                "class-name": odd[number],
+                "confidence": round(told["confidence-metadata"]["confidence"], 6),
+                "type": "groundtruth/image-classification",
+                "job-name": "model/m-1",
+                "human-annotated": "no",
+                "creation-date": "2026-01-31T12:00:00.000000",
+            },
+        }
+
+
+def about(metadata: object) -> bytes:
+    return json.dumps({"source-ref": "s3://b/a.png", "species": 0, "species-metadata": metadata}).encode()
 
 
 BROKEN = {
@@ -155,10 +163,11 @@ BROKEN = {
     b"\xff": "is not UTF-8",
     b'{"source-ref": "s3://b/a.png", "note": "' + b"x" * 100_000 + b'"}': "characters",
     b'{"content": "a"}': "needs a text in 'source-ref', got None",
-    b'{"source-ref": "s3://b/a.png", "label": 3}': "needs a text in 'label', got 3",
-    b'{"source-ref": "s3://b/a.png", "label": "crab"}': "needs a number from 0 to 1 in 'confidence', got None",
-    b'{"source-ref": "s3://b/a.png", "label": "crab", "confidence": 0.1}': "in 'margin', got None",
-    b'{"source-ref": "s3://b/a.png", "label": "crab", "confidence": 7}': "in 'confidence', got 7",
+    about(3): "has no label attribute 'species'",
+    about({"class-name": 3}): "needs a text in 'class-name', got 3",
+    about({"class-name": "crab"}): "needs a number from 0 to 1 in 'confidence', got None",
+    about({"class-name": "crab", "confidence": 0.1}): "in 'margin', got None",
+    about({"class-name": "crab", "confidence": 7}): "in 'confidence', got 7",
     b'{"source-ref": "s3://b/a.png", "fingerprint": 7}': "needs texts in",
 }
 
@@ -169,16 +178,16 @@ def test_any_lines_are_all_routed_or_the_first_broken_one_is_named(lines: list[i
         folder = Path(place)
         good = [json.dumps(opinion(number, 0.5 + number / 6)).encode() for number in range(4)]
         raw = [line if isinstance(line, bytes) else good[line] for line in lines]
-        (folder / routing.SCORES).write_bytes(b"".join(line + b"\n" for line in raw))
+        (folder / FILE).write_bytes(b"".join(line + b"\n" for line in raw))
         broken = next((number for number, line in enumerate(raw, 1) if line in BROKEN), None)
-        named = rf"^scores\.jsonl, line {broken} .*{BROKEN[raw[broken - 1]]}" if broken else ""
+        named = rf"^predictions\.manifest, line {broken} .*{BROKEN[raw[broken - 1]]}" if broken else ""
         with pytest.raises(JobError, match=named) if broken else nullcontext():
             counts = route(folder, known(2), terms(audit_share=0.5, honeypot_share=0.2))
             assert counts.machine + counts.human == len(lines)
             assert counts.machine == sum(line in (2, 3) for line in lines)
             assert counts.audit == sum(is_audited(f"content {line}", 0.5) for line in lines)
         left = {path.name for path in folder.iterdir()}
-        assert left == {routing.SCORES} | set() if broken else {"machine.manifest", "human.manifest", "audit.manifest"}
+        assert left == {FILE} | set() if broken else {"machine.manifest", "human.manifest", "audit.manifest"}
 
 
 @given(

@@ -5,13 +5,15 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterable
 from io import BytesIO
+from operator import itemgetter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from PIL import Image
@@ -19,6 +21,7 @@ from PIL import Image
 from jobs import manifest
 from jobs.images import as_input, load
 from jobs.labeling.audit import is_audited
+from jobs.labeling.predictions import FILE
 from jobs.labeling.routing import honeypots_for
 from tests.unit.jobs.bench import ATTRIBUTE, BUCKET, Bucket, read_lines, score, write_lines
 from tests.unit.jobs.images import CLASSES
@@ -116,7 +119,7 @@ def put_audit(bucket: Bucket, version: str, count: int, *, unlabeled: int = 0, s
     write_lines(bucket.dataset(version) / "audit.manifest", lines)
 
 
-NAMES = ("machine.manifest", "human.manifest", "audit.manifest", "scores.jsonl")
+NAMES = ("machine.manifest", "human.manifest", "audit.manifest", FILE)
 
 
 def routed(bucket: Bucket, round_: str, host: str = "algo-1") -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
@@ -136,7 +139,7 @@ def test_without_a_champion_people_label_everything(bucket: Bucket, tmp_path: Pa
     assert refs(files["human.manifest"]) - refs(pool) < refs(gold)
     assert not files["machine.manifest"]
     assert refs(files["audit.manifest"]) == {line["source-ref"] for line in pool if is_audited(line["content"], 0.1)}
-    assert refs(files["scores.jsonl"]) == refs(pool)
+    assert refs(files[FILE]) == refs(pool)
     assert (summary["human"], summary["honeypots"], summary["acceptance"]) == (18, 2, {})
     assert summary["reason"] == "there is no champion yet: people label everything"
 
@@ -153,15 +156,37 @@ def test_what_the_machine_is_sure_of_is_accepted_and_the_rest_goes_to_people(buc
     assert summary["checked"] == len(audit & machine) > 0
     assert (summary["pool"], summary["machine"], summary["human"]) == (60, 40, 20)
     assert summary["acceptance"][""]["upper_bound"] <= 0.05
-    assert len(files["scores.jsonl"]) == 60
     for line in files["machine.manifest"]:
         assert line[f"{ATTRIBUTE}-metadata"]["class-name"] == bucket.truth[line["source-ref"]]
         assert line[f"{ATTRIBUTE}-metadata"]["human-annotated"] == "no"
         assert CLASSES[line[ATTRIBUTE]] == bucket.truth[line["source-ref"]]
-    for line in files["scores.jsonl"]:
-        assert sum(line["probabilities"].values()) == pytest.approx(1, abs=1e-5)
-        assert line["confidence"] == pytest.approx(line["probabilities"][line["label"]], abs=1e-5)
-        assert line["margin"] == pytest.approx(line["confidence"] - line["probabilities"][line["runner-up"]], abs=1e-5)
+
+
+def test_predictions_are_labels_as_ground_truth_writes_them_with_every_probability(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    pool = put_pool(bucket, "r1", 9, faint=3)
+    put_gold(bucket, 3)
+    assert score(bucket, tmp_path / "ml", "r1", model=brightness_model(tmp_path)) == 0
+    _, files = routed(bucket, "r1")
+    assert [line["source-ref"] for line in files[FILE]] == [line["source-ref"] for line in pool]
+    for line, listed in zip(files[FILE], pool, strict=True):
+        about = line.pop(f"{ATTRIBUTE}-metadata")
+        probabilities, runner_up = about.pop("probabilities"), about.pop("runner-up")
+        assert line == {**listed, "fingerprint": line["fingerprint"], ATTRIBUTE: CLASSES.index(about["class-name"])}
+        assert list(probabilities) == list(CLASSES)
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert sorted(probabilities, key=probabilities.__getitem__)[-2:] == [runner_up, about["class-name"]]
+        assert about.pop("confidence") == pytest.approx(max(probabilities.values()), abs=1e-6)
+        assert about.pop("margin") == pytest.approx(max(probabilities.values()) - probabilities[runner_up], abs=2e-6)
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html (image classification job output)
+        assert about == {
+            "class-name": about["class-name"],
+            "type": "groundtruth/image-classification",
+            "job-name": "model/m-1",
+            "human-annotated": "no",
+            "creation-date": "2026-01-31T12:00:00.000000",
+        }
 
 
 def test_what_devices_were_unsure_of_goes_to_people_however_sure_the_machine_is_now(
@@ -173,7 +198,7 @@ def test_what_devices_were_unsure_of_goes_to_people_however_sure_the_machine_is_
     summary, files = routed(bucket, "r1")
     threshold = summary["acceptance"][""]["threshold"]
     assert threshold is not None
-    assert min(line["confidence"] for line in files["scores.jsonl"]) > threshold
+    assert min(line[f"{ATTRIBUTE}-metadata"]["confidence"] for line in files[FILE]) > threshold
     assert (summary["machine"], summary["human"]) == (0, 12)
 
 
@@ -263,18 +288,19 @@ def test_people_see_neither_a_label_nor_which_objects_are_known(bucket: Bucket, 
         assert hidden not in (sorted(hidden), sorted(hidden, reverse=True))
 
 
-def test_a_round_scored_again_asks_the_same_people_the_same(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_round_scored_again_gives_the_same_bytes(bucket: Bucket, tmp_path: Path) -> None:
     put_pool(bucket, "r1", 40, faint=10)
     put_gold(bucket, 70)
     model = brightness_model(tmp_path)
+    folder = bucket.round("r1") / "routing" / "algo-1"
     written = []
-    path = bucket.round("r1") / "routing" / "algo-1" / "human.manifest"
     for attempt in range(2):
         assert score(bucket, tmp_path / f"ml-{attempt}", "r1", model=model) == 0
-        written.append(path.read_bytes())
+        written.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert written[0] == written[1]
+    assert written[0].keys() == {*NAMES, "gold.manifest", "routing.json"}
     assert score(bucket, tmp_path / "ml-2", "r1", model=model, seed=2) == 0
-    assert path.read_bytes() != written[0]
+    assert (folder / "human.manifest").read_bytes() != written[0]["human.manifest"]
 
 
 def test_an_unreadable_image_is_reported_and_nobody_is_asked_about_it(bucket: Bucket, tmp_path: Path) -> None:
@@ -304,28 +330,38 @@ def test_gold_in_the_pool_is_nobodys_work(bucket: Bucket, tmp_path: Path) -> Non
     assert refs(files["human.manifest"]) == refs(pool[2:])
 
 
-def test_three_instances_decide_as_one_does(bucket: Bucket, tmp_path: Path) -> None:
-    pool = put_pool(bucket, "r1", 45, faint=15)
-    write_lines(bucket.round("r1") / "pool.manifest", [*pool, pool[3], pool[40]])
+@settings(max_examples=8)
+@given(hosts=st.integers(1, 5), chance=st.randoms(use_true_random=False))
+def test_any_number_of_instances_decides_as_one_does(
+    tmp_path_factory: pytest.TempPathFactory, hosts: int, chance: Random
+) -> None:
+    folder = tmp_path_factory.mktemp("hosts")
+    bucket = Bucket(folder / "bucket", list(CLASSES))
+    pool = put_pool(bucket, "r1", 25, faint=9)
+    write_lines(bucket.round("r1") / "pool.manifest", [*pool, pool[3], pool[20]])
     put_gold(bucket, 70)
-    images = sorted((bucket.folder / "images/upload").glob("*.png"))
-    together: dict[str, set[str]] = {name: set() for name in NAMES[:3]}
-    options = {"model": brightness_model(tmp_path), "audit_share": 0.4, "honeypot_share": 0.3}
-    assert score(bucket, tmp_path / "ml", "r1", **options) == 0
+    options = {"model": brightness_model(folder), "audit_share": 0.4, "honeypot_share": 0.3}
+    assert score(bucket, folder / "ml", "r1", **options) == 0
     summary, alone = routed(bucket, "r1")
     known = refs(read_lines(bucket.folder / "gold/gold.manifest"))
     counts: Counter[str] = Counter()
     honeypots: list[str] = []
-    for host in (1, 2, 3):
-        shard = images[host - 1 :: 3] if host < 3 else images[2::3]
-        assert score(bucket, tmp_path / f"ml-{host}", "r1", host=host, images=shard, **options) == 0
+    together: dict[str, list[dict[str, Any]]] = {name: [] for name in NAMES}
+    shards: list[list[Path]] = [[] for _ in range(hosts)]
+    for image in sorted((bucket.folder / "images/upload").glob("*.png")):
+        chance.choice(shards).append(image)
+    for host, shard in enumerate(shards, start=1):
+        root = folder / f"ml-{host}"
+        assert score(bucket, root, "r1", host=host, hosts=hosts, images=shard, **options) == 0
         part, files = routed(bucket, "r1", f"algo-{host}")
         assert part["acceptance"] == summary["acceptance"]
         counts.update({name: part[name] for name in ("pool", "duplicate", "machine", "human", "audit", "checked")})
         honeypots += refs(files["human.manifest"]) & known
-        for name in together:
-            together[name] = together[name] | refs(files[name]) - known
-    assert together == {name: refs(alone[name]) - known for name in together}
+        for name, lines in together.items():
+            lines += [line for line in files[name] if line["source-ref"] not in known]
+    for name, lines in together.items():
+        expected = [line for line in alone[name] if line["source-ref"] not in known]
+        assert sorted(lines, key=itemgetter("source-ref")) == sorted(expected, key=itemgetter("source-ref"))
     assert counts == {name: summary[name] for name in counts}
     assert len(honeypots) == len(set(honeypots)) > 0
 
@@ -368,7 +404,16 @@ def test_a_champion_that_is_no_archive_is_refused(bucket: Bucket, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("error_budget", 0), ("audit_share", -1), ("seed", "x"), ("task", "x"), ("bound", "x")]
+    ("option", "value"),
+    [
+        ("error_budget", 0),
+        ("audit_share", -1),
+        ("seed", "x"),
+        ("task", "x"),
+        ("bound", "x"),
+        ("pool_listed", "yesterday"),
+        ("pool_listed", "2026-01-31T12:00:00"),
+    ],
 )
 def test_an_option_that_is_not_allowed_is_refused(bucket: Bucket, tmp_path: Path, option: str, value: object) -> None:
     put_pool(bucket, "r1", 3)
