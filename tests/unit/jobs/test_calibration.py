@@ -2,63 +2,110 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from jobs.training.evaluation import loss_and_accuracy, temperature_of, uncertain_below
+from jobs.errors import JobError
+from jobs.training.calibration import BINS, Reliability, calibrate, temperature_of, uncertain_below
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 
-def calibrated(seed: int, objects: int, classes: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+def drawn(seed: int, objects: int, classes: int = 5) -> tuple[Floats, Ints]:
     """Logits whose softmax is exactly the distribution that the classes are drawn from."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (objects, classes))
-    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    targets = (rng.random(objects)[:, None] > probabilities.cumsum(1)).sum(1)
-    return torch.from_numpy(logits.astype(np.float32)), torch.from_numpy(targets)
+    targets = (rng.random(objects)[:, None] > softmax(logits).cumsum(1)).sum(1)
+    return logits.astype(np.float32), targets
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    exponentials = np.exp(logits.astype(np.float64))
+    return np.asarray(exponentials / exponentials.sum(1, keepdims=True))
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_the_temperature_undoes_over_and_underconfidence(temperature: float) -> None:
-    logits, targets = calibrated(1, 5000)
+    logits, targets = drawn(1, 5000)
     assert temperature_of(logits * temperature, targets) == pytest.approx(temperature, rel=0.1)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 3.0])
+def test_after_the_temperature_the_probabilities_are_those_of_being_right(temperature: float) -> None:
+    logits, targets = drawn(2, 5000)
+    found = calibrate(logits * temperature, targets)
+    assert found.before > 0.1
+    assert found.after < 0.03
 
 
 @given(st.integers(0, 10_000), st.integers(1, 60))
 def test_any_validation_split_gives_a_usable_temperature_and_threshold(seed: int, objects: int) -> None:
-    logits, targets = calibrated(seed, objects)
-    temperature = temperature_of(logits, targets)
-    assert 0.04 < temperature < 21
-    assert 0 < uncertain_below(logits, targets, temperature) <= 1
+    found = calibrate(*drawn(seed, objects))
+    assert 0.04 < found.temperature < 21
+    assert 0 < found.uncertain_below <= 1
+    assert 0 <= found.after <= 1
 
 
 def test_few_objects_without_an_error_do_not_make_a_model_certain() -> None:
-    logits = 8 * torch.eye(4).repeat(5, 1)
-    temperature = temperature_of(logits, torch.arange(4).repeat(5))
-    surest = torch.softmax(logits / temperature, 1).max().item()
+    logits, targets = 8 * np.tile(np.eye(4), (5, 1)), np.tile(np.arange(4), 5)
     # Platt's target for 20 objects is 21/22.
-    assert surest == pytest.approx(21 / 22, abs=0.01)
+    assert softmax(logits / temperature_of(logits, targets)).max() == pytest.approx(21 / 22, abs=0.01)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_logits_that_are_no_numbers_are_refused(value: float) -> None:
+    logits, targets = drawn(1, 10)
+    logits[3, 2] = value
+    with pytest.raises(JobError, match="values that are no numbers: lower learning_rate"):
+        calibrate(logits, targets)
+
+
+def two_classes(margins: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.stack([margins, np.zeros(len(margins))], 1)
 
 
 def test_frames_less_sure_than_those_that_were_wrong_go_to_review() -> None:
-    margins = torch.linspace(0, 8, 400)
-    logits, targets = torch.stack([margins, torch.zeros(400)], 1), torch.zeros(400, dtype=torch.long)
-    targets[:100] = torch.arange(100) % 2
-    threshold = uncertain_below(logits, targets, 1.0)
-    probabilities = torch.softmax(logits, 1).max(1).values
-    kept = probabilities >= threshold
-    assert (targets[kept] == 1).float().mean() <= 0.02
-    assert 0.75 < kept.float().mean() < 0.8
+    logits, targets = two_classes(np.linspace(0, 8, 400)), np.zeros(400, np.int64)
+    targets[:100] = np.arange(100) % 2
+    kept = softmax(logits).max(1) >= uncertain_below(logits, targets, 1.0)
+    assert (targets[kept] == 1).mean() <= 0.02
+    assert 0.75 < kept.mean() < 0.8
 
 
 def test_a_twentieth_goes_to_review_even_when_nothing_was_wrong() -> None:
-    margins = torch.linspace(1, 8, 100)
-    logits = torch.stack([margins, torch.zeros(100)], 1)
-    threshold = uncertain_below(logits, torch.zeros(100, dtype=torch.long), 1.0)
-    assert (torch.softmax(logits, 1).max(1).values < threshold).sum() == 5
+    logits = two_classes(np.linspace(1, 8, 100))
+    threshold = uncertain_below(logits, np.zeros(100, np.int64), 1.0)
+    assert (softmax(logits).max(1) < threshold).sum() == 5
 
 
 def test_everything_goes_to_review_when_the_surest_are_wrong() -> None:
-    logits = torch.tensor([[9.0, 0.0], [5.0, 0.0], [1.0, 0.0]])
-    assert uncertain_below(logits, torch.tensor([1, 1, 0]), 1.0) == 1
-    assert loss_and_accuracy(logits, torch.tensor([1, 1, 0]))[1] == pytest.approx(1 / 3)
+    assert uncertain_below(two_classes(np.array([9.0, 5.0, 1.0])), np.array([1, 1, 0]), 1.0) == 1
+
+
+def test_the_calibration_error_is_the_distance_of_confidence_and_accuracy() -> None:
+    found = Reliability()
+    # Four objects at 0.9 of which three are right, and six at 0.55 of which all are.
+    found.add(np.array([0.9] * 4 + [0.55] * 6), np.array([True] * 3 + [False] + [True] * 6))
+    assert found.error == pytest.approx((4 * 0.15 + 6 * 0.45) / 10)
+    assert [one["objects"] for one in found.described()] == [6, 4]
+    assert [one["accuracy"] for one in found.described()] == [1.0, 0.75]
+
+
+@given(st.lists(st.tuples(st.floats(1e-6, 1), st.booleans()), min_size=1, max_size=50), st.integers(0, 50))
+def test_it_is_the_same_in_one_piece_or_in_two(objects: list[tuple[float, bool]], cut: int) -> None:
+    confidences, right = np.array([one for one, _ in objects]), np.array([one for _, one in objects])
+    whole, parts = Reliability(), Reliability()
+    whole.add(confidences, right)
+    parts.add(confidences[:cut], right[:cut])
+    parts.add(confidences[cut:], right[cut:])
+    assert whole.error == pytest.approx(parts.error)
+    assert 0 <= whole.error <= 1
+    # As the definition has it, bin by bin.
+    bins = np.ceil(confidences * BINS)
+    expected = sum(
+        (bins == number).mean() * abs(right[bins == number].mean() - confidences[bins == number].mean())
+        for number in set(bins.tolist())
+    )
+    assert whole.error == pytest.approx(expected)
