@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from jobs.labeling.answers import Bools, Given
 from jobs.labeling.intervals import CONFIDENCE, clopper_pearson_upper, wilson
@@ -164,5 +164,5 @@ def _stands_in(smaller: Candidate, best: Candidate) -> bool:
     gained = sum(best.outcomes[item] and not smaller.outcomes[item] for item in both)
     lost = sum(smaller.outcomes[item] and not best.outcomes[item] for item in both)
     # The probability of so many gains, or more, when gains and losses are alike.
-    p_value = float(binom.sf(gained - 1, gained + lost, 0.5))
+    p_value = float(bdtrc(gained - 1, gained + lost, 0.5))
     return 2 * smaller.gold_objects >= best.gold_objects and p_value > 1 - CONFIDENCE

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from jobs.labeling.answers import NO_CATEGORY, Bools, Given
 from jobs.labeling.intervals import wilson
@@ -43,7 +43,7 @@ class Honeypots:
         counted = on_gold & ~given.before & (given.labels != NO_CATEGORY)
         objects = np.bincount(given.workers[counted], minlength=people)
         errors = np.bincount(given.workers[counted & ~right], minlength=people)
-        p_values = binom.cdf(objects - errors, objects, minimum_accuracy)
+        p_values = bdtr(objects - errors, objects, minimum_accuracy)
         tested = max(1, int(np.count_nonzero(objects)))
         return cls(objects, errors, p_values, np.asarray((p_values <= SIGNIFICANCE / tested) & (objects > 0)))
 
