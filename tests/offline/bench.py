@@ -107,7 +107,7 @@ class Bench:
 
     # ---- Jobs --------------------------------------------------------------------------------------------------------
 
-    def train(self, image: str, *, wait: bool = True, **request: Any) -> dict[str, Any]:
+    def train(self, image: str, *, instances: int = 1, wait: bool = True, **request: Any) -> dict[str, Any]:
         """Start a training job and return it at its end, or at once."""
         name = request.pop("TrainingJobName", None) or any_name("training")
         algorithm = {"TrainingImage": image, "TrainingInputMode": "File", **request.pop("AlgorithmSpecification", {})}
@@ -116,7 +116,7 @@ class Bench:
             RoleArn=self.role,
             AlgorithmSpecification=algorithm,
             OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/training"},
-            ResourceConfig={"InstanceType": "ml.g5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30},
+            ResourceConfig={"InstanceType": "ml.g5.xlarge", "InstanceCount": instances, "VolumeSizeInGB": 30},
             **{"StoppingCondition": {"MaxRuntimeInSeconds": 600}, **request},
         )
         return self.job("training", name, wait=wait)

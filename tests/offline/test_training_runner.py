@@ -102,7 +102,7 @@ def test_a_training_job_gets_what_it_asked_for_and_leaves_its_model(bench: Bench
     bench.put("images/upload/a.jpg", "pixels of a")
     bench.put("images/upload/b.jpg", "pixels of b")
     manifest = json.dumps([{"prefix": f"s3://{BUCKET}/"}, "images/upload/a.jpg"])
-    listing = bench.put("datasets/v1/images.json", manifest)
+    listing = bench.put("datasets/v1/training-images.json", manifest)
 
     job = bench.train(
         train,
@@ -122,7 +122,7 @@ def test_a_training_job_gets_what_it_asked_for_and_leaves_its_model(bench: Bench
     assert seen["values"] == {"epochs": "2", "seed": "7"}
     assert seen["files"] == {
         "dataset/train.manifest": "lines",
-        "dataset/images.json": manifest,
+        "dataset/training-images.json": manifest,
         "images/images/upload/a.jpg": "pixels of a",
     }
     assert seen["env"]["TRAINING_JOB_NAME"] == job["TrainingJobName"]
