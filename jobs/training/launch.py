@@ -99,17 +99,18 @@ def launch(options: list[str], environment: dict[str, str]) -> None:
     for name, value in environment.items():
         os.environ.setdefault(name, value)
     try:
-        run.run(run.parse_args([*options, "--module", "jobs", "train"]))
+        run.run(run.parse_args([*options, "--module", "jobs", "train"]))  # type: ignore[no-untyped-call]
     except SignalException:
         raise Interrupted("the processes of this host were told to stop") from None
     except ChildFailedError as error:
         rank, first = error.get_first_failure()
         if first.exitcode == STOPPED:
             raise Interrupted("the processes of this host stopped, as those of another host were told to") from None
-        how = f"was ended by {first.signal_name()}" if first.exitcode < 0 else f"ended with code {first.exitcode}"
+        if first.exitcode >= 0:
+            raise JobError(f"process {rank} ended with code {first.exitcode}: the job's log has its error") from None
         raise JobError(
-            f"process {rank} {how} without a reason: the job's log has its last lines; SIGKILL often means that the "
-            "host has too little memory, so take a larger instance type"
+            f"process {rank} was ended by {first.signal_name()}: the job's log has its last lines; SIGKILL often means "
+            "that the host has too little memory, so take a larger instance type"
         ) from None
     except torch.distributed.DistError as error:
         raise JobError(f"the hosts of this job did not find each other: {error}; start the job again") from None

@@ -159,7 +159,7 @@ def _device(local_rank: int) -> torch.device:
         device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
         return device
-    if driver.OF_THE_HOST.exists():
+    if driver.HOST.version.exists():
         raise JobError(
             "this host has an NVIDIA driver, but PyTorch can use no GPU: run the container with --gpus all, or use "
             "an instance type whose driver is new enough for the image's CUDA; torch "

@@ -47,7 +47,9 @@ class Trainer:
         self.precision = chosen_precision(chosen.precision, self.device)
         several_gpus = processes.size > 1 and self.device.type == "cuda"
         if several_gpus:
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(copy.deepcopy(network))
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(  # type: ignore[no-untyped-call]
+                copy.deepcopy(network)
+            )
         self.network: nn.Module = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         groups = parameter_groups(self.network, chosen.weight_decay)
         # One kernel for all parameters, which also takes the scale of float16 without asking the GPU for it.

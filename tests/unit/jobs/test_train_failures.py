@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from jobs import driver
 from jobs.training import checkpoints, fit, step
 from jobs.training.processes import Processes
 from tests.unit.jobs.bench import ATTRIBUTE, Bucket, train, write_lines
@@ -190,7 +191,7 @@ def test_too_little_memory_of_the_gpu_says_what_to_change(
 def test_a_gpu_that_torch_cannot_use_is_not_replaced_by_the_processor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.driver.OF_THE_HOST", tmp_path)
+    monkeypatch.setattr("jobs.driver.HOST", driver.Host(version=tmp_path))
     with pytest.raises(Exception, match="has an NVIDIA driver, but PyTorch can use no GPU: run the container with"):
         Processes.alone()
 
