@@ -51,7 +51,7 @@ def draws(objects: Objects, *key: int, count: int) -> NDArray[np.float64]:
             state = mixed(state + GOLDEN) ^ np.uint64(part)
         counter = GOLDEN * np.arange(1, count + 1, dtype=np.uint64)
         bits = mixed(mixed(state + GOLDEN)[:, None] + counter)
-    return (bits >> np.uint64(11)) * 2.0**-53
+    return np.asarray((bits >> np.uint64(11)) * 2.0**-53, np.float64)
 
 
 def mixed(values: Objects) -> Objects:

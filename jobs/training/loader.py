@@ -84,7 +84,7 @@ def _read(
 
 def _copied(read: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
     """Each batch on the GPU, its copy begun before the one ahead of it is handed over."""
-    copying, ahead = torch.cuda.Stream(device), None
+    copying, ahead = torch.cuda.Stream(device), None  # type: ignore[no-untyped-call]
     for batch in read:
         with torch.cuda.stream(copying):
             sent = batch.to(device)
