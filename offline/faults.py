@@ -32,9 +32,11 @@ class JobFault:
 
 @dataclass(frozen=True)
 class Interruption:
-    """The spot instances of a training job are taken away when its log says `after`."""
+    """The spot instances of a training job are taken away when its log says `after`; `for_good` if it gets no others
+    while it may wait for them."""
 
     after: str
+    for_good: bool
 
 
 @dataclass
@@ -104,14 +106,19 @@ class Faults:
         self._plan("training", _Planned(JobFault("starve"), lambda one: _is_spot(one) and match(one), times))
 
     def interrupt_training(
-        self, *, times: int = 1, after: str = "epoch=", match: Callable[[Mapping[str, Any]], bool] = lambda _: True
+        self,
+        *,
+        times: int = 1,
+        after: str = "epoch=",
+        for_good: bool = False,
+        match: Callable[[Mapping[str, Any]], bool] = lambda _: True,
     ) -> None:
         """Take the instances of spot trainings away `times` times, each time when a line of the log has `after`.
 
-        The containers get SIGTERM and some seconds; then the job starts again on other instances, which have nothing
-        but its checkpoints.
+        The containers get SIGTERM and some seconds. Then the job starts again on other instances, which have nothing
+        but its checkpoints; or, `for_good`, there are none for longer than it waits.
         """
-        self._plan("interruption", _Planned(Interruption(after), match, times))
+        self._plan("interruption", _Planned(Interruption(after, for_good), match, times))
 
     def take_refusal(self, operation: str, parameters: Mapping[str, Any]) -> Refusal | None:
         """The refusal planned for this call, used up by asking; None lets the call through."""

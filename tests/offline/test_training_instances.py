@@ -1,6 +1,7 @@
 """What a training job of the offline account meets on its instances: others of its kind, and their end."""
 
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ if values.get("fail") == str(hosts.index(mine)):
     sys.exit(1)
 if "fail" in values:
     time.sleep(60)
-address = (hosts[0], 29411)
+address = (hosts[0], int(values["port"]))
 if mine == hosts[0]:
     with socket.create_server(address) as server:
         for _ in hosts[1:]:
@@ -80,6 +81,12 @@ def hosts(bench: Bench) -> str:
 def spot(**request: Any) -> dict[str, Any]:
     condition = {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 900}
     return {"EnableManagedSpotTraining": True, "StoppingCondition": condition, **request}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 def channel(uri: str, **source: Any) -> dict[str, Any]:
@@ -148,6 +155,21 @@ def test_a_job_that_gets_no_spot_instances_in_time_is_stopped(bench: Bench, epoc
     assert "FailureReason" not in job
 
 
+def test_a_job_whose_instances_never_come_back_leaves_its_checkpoints(bench: Bench, epochs: str) -> None:
+    folder = f"checkpoints/{any_name('lost')}"
+    bench.faults.interrupt_training(for_good=True)
+
+    job = bench.train(
+        epochs,
+        HyperParameters={"epochs": "2", "slow": "[1]"},
+        CheckpointConfig={"S3Uri": f"s3://{BUCKET}/{folder}"},
+        **spot(),
+    )
+
+    assert (job["TrainingJobStatus"], phases(job)[-2:]) == ("Stopped", ["Interrupted", "MaxWaitTimeExceeded"])
+    assert bench.keys(f"{folder}/") == ["1.epoch", "stopped"]
+
+
 def test_hosts_of_a_job_reach_each_other_and_leave_one_model(bench: Bench, hosts: str) -> None:
     for number in range(5):
         bench.put(f"many/{number}.txt", "x")
@@ -155,6 +177,7 @@ def test_hosts_of_a_job_reach_each_other_and_leave_one_model(bench: Bench, hosts
     job = bench.train(
         hosts,
         instances=3,
+        HyperParameters={"port": str(free_port())},
         InputDataConfig=[channel(f"s3://{BUCKET}/many/", S3DataDistributionType="ShardedByS3Key")],
     )
 

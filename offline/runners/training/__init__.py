@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from offline.runners import Job, JobFailed, storage
+from offline.runners import Job, JobFailed, JobStopped, storage
 from offline.runners.container import Container
 from offline.runners.training.instances import Instances
 from offline.runners.training.metrics import Metrics
@@ -24,7 +24,8 @@ def work(job: Job) -> None:
 
     Raises:
         JobFailed: no data, no image, or a container ended with an error, which ends those of the other hosts too.
-        JobStopped: the job was told to stop; its model and checkpoints are in S3 all the same.
+        JobStopped: the job was told to stop; its model and checkpoints are in S3 all the same. Or it lost its spot
+            instances and got no others in time; its checkpoints are in S3.
     """
     request, seconds = job.request, 0.0
     spot = bool(request.get("EnableManagedSpotTraining"))
@@ -41,6 +42,8 @@ def work(job: Job) -> None:
         if not end.interrupted or job.stopping.is_set():
             break
         job.phase("Interrupted", "Training job interrupted: the spot instances were taken back")
+        if end.for_good:
+            raise JobStopped("MaxWaitTimeExceeded")
         job.phase("Starting", "Launching requested ML instances")
     if end.code and not job.stopping.is_set():
         raise JobFailed(f"AlgorithmError: {instances.failure()}, exit code: {end.code}")

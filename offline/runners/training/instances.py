@@ -26,10 +26,12 @@ _FOLDERS: Final = ("input/config", "input/data", "model", "output/data", "checkp
 
 @dataclass(frozen=True)
 class End:
-    """How the containers ended: the first exit code other than 0, and whether the instances were taken away."""
+    """How the containers ended: the first exit code other than 0, and whether the instances were taken away, and if
+    so, for good."""
 
     code: int
     interrupted: bool
+    for_good: bool
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ class Instances:
                     code = code or run.result()
         for checkpoints in self.checkpoints:
             checkpoints.save()
-        return End(code, interrupted=bool(code) and taken.is_set())
+        interruption = self.interruption if code and taken.is_set() else None
+        return End(code, interruption is not None, interruption is not None and interruption.for_good)
 
     def failure(self) -> str:
         """What the containers say of their failure.
