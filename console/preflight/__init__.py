@@ -8,14 +8,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from console.clients import Clients
 from console.preflight.account import bootstrap, credentials
 from console.preflight.check import Check, Finding
-from console.preflight.quotas import concurrent_builds, processing_instance, training_instance
+from console.preflight.quotas import concurrent_builds, processing_instance, training_instances
 from console.preflight.sagemaker import ground_truth, model_registry, workforce
 from settings import Settings
 
 CHECKS: Final[Sequence[Check]] = (
     Check("credentials", "sts:GetCallerIdentity", credentials),
     Check("CDK bootstrap", "cloudformation:DescribeStacks", bootstrap),
-    Check("training instance", "servicequotas:ListServiceQuotas", training_instance),
+    Check("training instances", "servicequotas:ListServiceQuotas", training_instances),
     Check("processing instance", "servicequotas:ListServiceQuotas", processing_instance),
     Check("concurrent builds", "servicequotas:ListServiceQuotas", concurrent_builds),
     Check("private workforce", "sagemaker:ListWorkforces", workforce),

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from console.preflight import CHECKS, run
 from console.preflight.account import bootstrap
 from console.preflight.check import Finding
-from console.preflight.quotas import BUILD_QUOTA, CODES, concurrent_builds, training_instance
+from console.preflight.quotas import BUILD_QUOTA, CODES, concurrent_builds, processing_instance, training_instances
 from console.preflight.sagemaker import ground_truth, workforce
 from offline.account import Account
 from settings import Settings
@@ -17,6 +17,8 @@ from settings import Settings
 SANDBOX = Settings.load("sandbox")
 SPOT = "ml.g5.xlarge for spot training job usage"
 ON_DEMAND = "ml.g5.xlarge for training job usage"
+OTHER = "ml.g6.xlarge for spot training job usage"
+OTHER_ON_DEMAND = "ml.g6.xlarge for training job usage"
 
 
 def settings(**stage: Any) -> Settings:
@@ -88,7 +90,7 @@ def test_a_denied_permission_hides_no_other_finding(account: Account) -> None:
         account.faults.refuse(f"service-quotas:{operation}", "AccessDeniedException", "not authorized", times=9)
     found = by_name(run(account.client, SANDBOX))
     account.faults.clear()
-    denied = found["training instance"]
+    denied = found["training instances"]
     assert (denied.state, denied.found) == ("unknown", "could not look: AccessDeniedException (not authorized)")
     assert denied.todo == "allow servicequotas:ListServiceQuotas, or look in the console"
     assert found["credentials"].state == "ok"
@@ -105,30 +107,72 @@ def test_an_old_bootstrap_stack_blocks() -> None:
     ("values", "state"),
     [
         ({SPOT: 1.0, ON_DEMAND: 0.0}, "ok"),
-        ({SPOT: 0.0, ON_DEMAND: 0.0}, "blocks"),
-        ({SPOT: 0.0, ON_DEMAND: 2.0}, "blocks"),
+        ({SPOT: 0.0, ON_DEMAND: 2.0}, "ok"),
+        ({SPOT: 0.0, ON_DEMAND: 0.0, OTHER: 1.0}, "ok"),
+        ({SPOT: 0.0, ON_DEMAND: 0.0, OTHER: 0.0, OTHER_ON_DEMAND: 0.0}, "blocks"),
+        ({SPOT: 0.0, ON_DEMAND: 0.0}, "unknown"),
         ({}, "unknown"),
     ],
 )
-def test_the_quota_of_the_kind_of_instance_that_the_settings_use_decides(values: dict[str, float], state: str) -> None:
-    assert training_instance(quotas(**values), settings(training={"spot": True})).state == state
+def test_one_quota_that_lets_a_training_run_is_enough(values: dict[str, float], state: str) -> None:
+    assert training_instances(quotas(**values), settings()).state == state
 
 
-def test_without_spot_the_on_demand_quota_decides() -> None:
-    finding = training_instance(quotas(**{SPOT: 1.0, ON_DEMAND: 0.0}), settings(training={"spot": False}))
-    assert finding.state == "blocks"
-    assert finding.found == "ml.g5.xlarge: spot 1, on demand 0"
-    assert finding.todo.endswith("or set training.spot to true")
+def test_what_is_missing_before_the_instances_that_a_training_gets_is_told() -> None:
+    finding = training_instances(quotas(**{SPOT: 0.0, ON_DEMAND: 2.0}), settings())
+    assert finding.found == (
+        "ml.g5.xlarge spot 0; ml.g6.xlarge spot not listed; ml.g5.xlarge on demand 2; ml.g6.xlarge on demand not listed"
+    )
+    assert finding.todo == (
+        f"trainings run as ml.g5.xlarge on demand; for the first choice ask Service Quotas for 1 '{SPOT}'"
+    )
+    assert training_instances(quotas(**{SPOT: 1.0}), settings()).todo == ""
 
 
-def test_an_instance_without_a_known_code_is_found_by_its_name() -> None:
-    found = quotas(**{"ml.g6.xlarge for spot training job usage": 4.0})
-    assert training_instance(found, settings(training={"instance_type": "ml.g6.xlarge"})).state == "ok"
+def test_without_spot_no_spot_quota_counts() -> None:
+    finding = training_instances(
+        quotas(**{SPOT: 1.0, ON_DEMAND: 0.0}),
+        settings(training={"spot": False, "instance_types": ["ml.g5.xlarge"]}),
+    )
+    assert (finding.state, finding.found) == ("blocks", "ml.g5.xlarge on demand 0")
+    assert finding.todo == f"ask Service Quotas for 1 '{ON_DEMAND}'"
+
+
+def test_a_training_on_many_instances_needs_a_quota_for_all_of_them() -> None:
+    many = settings(training={"instance_count": 4, "instance_types": ["ml.g5.xlarge"]})
+    finding = training_instances(quotas(**{SPOT: 3.0, ON_DEMAND: 2.0}), many)
+    assert (finding.state, finding.needed) == ("blocks", "4 of one of these")
+    assert finding.todo == f"ask Service Quotas for 4 '{SPOT}', or set training.instance_count to 3"
+
+
+def test_a_listing_is_read_once_for_all_names() -> None:
+    account = quotas(**{OTHER: 4.0, OTHER_ON_DEMAND: 1.0})
+    seen: list[str] = []
+    listed = account._answers["list_service_quotas"]
+    account._answers["list_service_quotas"] = lambda ServiceCode: seen.append(ServiceCode) or listed
+    assert training_instances(account, settings(training={"instance_types": ["ml.g6.xlarge"]})).state == "ok"
+    assert seen == ["sagemaker"]
+
+
+def test_instances_that_share_a_pool_are_counted() -> None:
+    name = "ml.m5.xlarge for processing job usage"
+    assert processing_instance(quotas(**{name: 2.0}), settings(jobs={"instance_count": 2})).state == "ok"
+    finding = processing_instance(quotas(**{name: 2.0}), settings(jobs={"instance_count": 3}))
+    assert (finding.state, finding.todo) == ("blocks", f"ask Service Quotas for 3 '{name}'")
 
 
 def test_no_concurrent_build_blocks() -> None:
-    assert concurrent_builds(quotas(**{BUILD_QUOTA: 0.0}), SANDBOX).state == "blocks"
-    assert concurrent_builds(quotas(**{BUILD_QUOTA: 1.0}), SANDBOX).state == "ok"
+    finding = concurrent_builds(quotas(**{BUILD_QUOTA: 0.0}), SANDBOX)
+    assert finding.state == "blocks"
+    assert finding.todo.startswith(
+        f"ask Service Quotas for 1 '{BUILD_QUOTA}'; CodeBuild lets a new account build nothing"
+    )
+
+
+def test_a_quota_for_builds_is_no_proof_that_a_new_account_may_build() -> None:
+    finding = concurrent_builds(quotas(**{BUILD_QUOTA: 1.0}), SANDBOX)
+    assert finding.state == "ok"
+    assert "Cannot have more than 0 builds in queue" in finding.todo
 
 
 def test_a_workforce_of_somebody_else_blocks() -> None:
