@@ -52,10 +52,7 @@ class Findings:
         bias, variance = self.bias, self.variance
         there = [name for name, part in (("bias", bias), ("variance", variance)) if part and part.sign > 0]
         if not there:
-            return "bias", (
-                "Neither avoidable bias nor variance can be told from zero. Do not change the model on these figures: "
-                "get more evidence first (more gold for the human level, more validation and test objects)."
-            )
+            return "bias", self._neither()
         if len(there) == 1 or self.human is None or bias is None:
             return there[0], f"Work on {_NAMES[there[0]]}: {_REMEDIES[there[0]]}."
         gap = combination((2, self.train), (-1, self.human), (-1, self.validation))
@@ -66,6 +63,18 @@ class Findings:
                 f"the data cannot tell which is larger. Begin with {_NAMES[larger]}: {_REMEDIES[larger]}."
             )
         return larger, f"Work on {_NAMES[larger]} first, it is surely the larger part: {_REMEDIES[larger]}."
+
+    def _neither(self) -> str:
+        variance = f"variance (at most {percent(max(0.0, self.variance.high))})"
+        if self.bias is None:
+            found = f"The human level is not known, and {variance} cannot be told from zero."
+        else:
+            bias = f"avoidable bias (at most {percent(max(0.0, self.bias.high))})"
+            found = f"Neither {bias} nor {variance} can be told from zero."
+        return (
+            f"{found} To change the model on these figures is guesswork: get more evidence first (more gold for the "
+            "human level, more validation and test objects)."
+        )
 
     def _bias(self) -> str:
         human, bias = self.human, self.bias
