@@ -25,6 +25,7 @@ from stacks.labeling import LabelingStack
 from stacks.loop import LoopStack
 from stacks.storage import StorageStack
 from stacks.training import TrainingStack
+from stacks.workstation import WorkstationStack
 
 
 def build(app: App, settings: Settings) -> None:
@@ -33,7 +34,7 @@ def build(app: App, settings: Settings) -> None:
     app.node.set_context("aws:cdk:enable-path-metadata", True)
     env, operations = Environment(region=settings.region), settings.operations
     storage = StorageStack(app, "reefloop-storage", env=env, settings=settings.storage)
-    jobs = JobsStack(app, "reefloop-jobs", env=env, operations=operations)
+    jobs = JobsStack(app, "reefloop-jobs", env=env, settings=settings.jobs, operations=operations)
     labeling = LabelingStack(
         app,
         "reefloop-labeling",
@@ -49,6 +50,10 @@ def build(app: App, settings: Settings) -> None:
         _models(app, settings, env=env, storage=storage, jobs=jobs, labeling=labeling)
     else:
         Annotations.of(labeling).add_info_v2("reefloop:labels-only", LABELS_ONLY)
+    if settings.workstation.enabled:
+        WorkstationStack(
+            app, "reefloop-workstation", env=env, settings=settings.workstation, storage=storage, jobs=jobs
+        )
     Tags.of(app).add("project", "reefloop")
     Tags.of(app).add("stage", settings.stage)
     Validations.of(app).add_plugins(ExplainedWildcards(app), AwsSolutionsChecks(app))
@@ -70,6 +75,7 @@ def _models(
         "reefloop-training",
         env=env,
         settings=settings.training,
+        jobs_settings=settings.jobs,
         operations=operations,
         storage=storage,
         jobs=jobs,

@@ -59,6 +59,7 @@ CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "another region": ("sandbox", {"region": "eu-west-1"}),
+    "workstation": ("sandbox", {"workstation": {"enabled": True}}),
 }
 
 
