@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from console import approvals
 from console.clients import Clients
 from console.errors import Refusal
 from console.jobs import Job, describe_job, job_arns
@@ -24,7 +25,8 @@ _TOLD: Final = 3  # failed jobs that are told of; the others failed alike
 
 @dataclass(frozen=True)
 class Execution:
-    """One execution as it is now. `states` are those it is in, with how often at once (a Map is in many)."""
+    """One execution as it is now. `states` are those it is in, with how often at once (a Map is in many); `asks` is
+    what a person has to do before it goes on, "" if nothing."""
 
     arn: str
     stage: str
@@ -35,6 +37,7 @@ class Execution:
     output: Mapping[str, Any]
     error: str = ""
     cause: str = ""
+    asks: str = ""
     jobs: tuple[Job, ...] = ()
     children: tuple["Execution", ...] = ()
 
@@ -120,16 +123,18 @@ class Follower:
         pages = sfn.get_paginator("get_execution_history").paginate(executionArn=arn)
         events = [event for page in pages for event in page["events"]]
         submitted = [json.loads(text) for text in map(_task_output, events) if text]
+        states = _current_states(events) if described["status"] == RUNNING else {}
         execution = Execution(
             arn=arn,
             stage=self._stage(described["stateMachineArn"]),
             status=described["status"],
             started=described["startDate"],
             stopped=described.get("stopDate"),
-            states=_current_states(events) if described["status"] == RUNNING else {},
+            states=states,
             output=json.loads(described.get("output") or "{}"),
             error=described.get("error", ""),
             cause=described.get("cause", ""),
+            asks=approvals.asked(events) if approvals.STATE in states else "",
             jobs=tuple(self._job(*job) for job in _jobs(submitted)),
             children=tuple(map(self.read, dict.fromkeys(_nested(submitted)))),
         )

@@ -35,14 +35,28 @@ class _Kind:
     capital: str
     detail: Callable[[Mapping[str, Any]], str]
 
+    def stopped(self, job: Mapping[str, Any]) -> str:
+        """Why a job was stopped, which a training's secondary status tells: of a limit there is no other word."""
+        return str(job.get("SecondaryStatus", "")) if job[f"{self.capital}JobStatus"] == "Stopped" else ""
+
     @property
     def operation(self) -> str:
         return f"describe_{self.kind}_job"
 
 
+# Of a training's metrics those that tell how it goes; its job in SageMaker has all.
+_TOLD: Final = ("epoch", "train:loss", "validation:accuracy")
+_PLAIN: Final = ("Training", "Completed")
+
+
 def _training_detail(job: Mapping[str, Any]) -> str:
+    """Where it trains, what it waits for unless it just trains, and how far it has come."""
+    instance = job.get("ResourceConfig", {}).get("InstanceType", "")
+    market = " spot" if job.get("EnableManagedSpotTraining") else ""
     metrics = {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])}
-    return ", ".join(f"{name} {value:g}" for name, value in metrics.items()) or job.get("SecondaryStatus", "")
+    secondary = job.get("SecondaryStatus", "")
+    parts = [f"{instance}{market}", "" if secondary in _PLAIN else secondary]
+    return ", ".join(filter(None, [*parts, *(f"{name} {metrics[name]:g}" for name in _TOLD if name in metrics)]))
 
 
 def _labeling_detail(job: Mapping[str, Any]) -> str:
@@ -81,7 +95,7 @@ def describe_job(clients: Clients, key: str, arn: str) -> Job:
         kind=kind.kind,
         name=name,
         status=job[f"{kind.capital}JobStatus"],
-        reason=job.get("FailureReason") or job.get("ExitMessage") or "",
+        reason=job.get("FailureReason") or job.get("ExitMessage") or kind.stopped(job),
         detail=kind.detail(job),
         # https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
         log=f"CloudWatch /aws/sagemaker/{kind.capital}Jobs, streams {name}/",

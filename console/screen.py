@@ -48,6 +48,8 @@ def execution_rows(execution: Execution, depth: int = 0) -> Iterator[Row]:
     states = ", ".join(f"{name} x{count}" if count > 1 else name for name, count in execution.states.items())
     detail = states if execution.status == RUNNING else execution.error
     yield Row(f"{indent}{execution.stage} {execution.name if depth == 0 else ''}".rstrip(), execution.status, detail)
+    if execution.asks:
+        yield Row(f"{indent}  your decision", "WAITING", execution.asks)
     for job in execution.jobs:
         yield Row(f"{indent}  {job.kind} job …{job.name[-8:]}", job.status, job.reason if job.failed else job.detail)
     for child in execution.children:

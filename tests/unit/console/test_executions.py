@@ -109,6 +109,25 @@ def test_a_running_execution_shows_the_state_it_is_in(account: Account) -> None:
         account.client("stepfunctions").stop_execution(executionArn=arn)
 
 
+def test_a_model_that_waits_for_a_person_says_where_to_decide(account: Account) -> None:
+    package = "arn:aws:sagemaker:us-east-1:123456789012:model-package/reefloop/7"
+    verdict = {"Type": "Pass", "Result": {"verdict": {"model_package_arn": package}}, "Next": "AwaitApproval"}
+    wait = {"Type": "Wait", "Seconds": 60, "End": True}
+    training = machine(account, {"StartAt": "Register", "States": {"Register": verdict, "AwaitApproval": wait}})
+    project = Project({"loop": {"Machine": training}})
+    arn = start_round(account.client, project, "1")
+    try:
+        deadline = time.monotonic() + 5
+        while not (execution := Follower(account.client, project).read(arn)).asks and time.monotonic() < deadline:
+            time.sleep(0.05)
+        _, row = execution_rows(execution)
+        assert (row.what.strip(), row.status) == ("your decision", "WAITING")
+        assert "Models, Registered models, reefloop, version 7, Deploy" in row.detail
+        assert f"--model-package-arn {package} --model-approval-status Approved" in row.detail
+    finally:
+        account.client("stepfunctions").stop_execution(executionArn=arn)
+
+
 def job(name: str, reason: str) -> Job:
     return Job("compilation", name, "FAILED", reason, "", f"log of {name}")
 
