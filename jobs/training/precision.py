@@ -62,7 +62,9 @@ def chosen_precision(name: str, device: torch.device) -> Precision:
 
 
 def prepare(chosen: Hyperparameters, device: torch.device) -> Precision:
-    """Set what holds for the whole process: TF32, the choice of algorithms, the seed of the initial weights.
+    """Set what holds for the whole process: TF32, the choice of algorithms, the seed of the weights to come.
+
+    Before the GPU is used, and right before the network is built.
 
     https://docs.pytorch.org/docs/stable/notes/randomness.html
 
@@ -76,7 +78,9 @@ def prepare(chosen: Hyperparameters, device: torch.device) -> Precision:
     if chosen.deterministic:
         # cuBLAS reads it when it starts, which it has not.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(chosen.deterministic)
+    # The call imports torch's compiler, which takes seconds.
+    if chosen.deterministic != torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(chosen.deterministic)
     torch.backends.cudnn.deterministic = chosen.deterministic
     # Trying out which algorithm is fastest pays, since every batch has the same shape; it does not end the same twice.
     torch.backends.cudnn.benchmark = not chosen.deterministic

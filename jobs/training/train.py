@@ -50,7 +50,6 @@ def _train(root: Root, chosen: Hyperparameters, processes: Processes) -> None:
     if processes.first:
         # The log of a GPU instance tells whether its GPU was used.
         print(f"training on {processes.size} x {_device(processes)}", flush=True)
-    precision.prepare(chosen, processes.device)
     dataset = datasets.load(
         root.channel("dataset"),
         root.channel("images"),
@@ -62,7 +61,7 @@ def _train(root: Root, chosen: Hyperparameters, processes: Processes) -> None:
     )
     if processes.first:
         _tell(dataset, root)
-    torch.manual_seed(chosen.seed)
+    precision.prepare(chosen, processes.device)
     network = networks.build(
         chosen.network,
         classes=len(dataset.labels),

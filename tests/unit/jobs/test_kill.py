@@ -96,3 +96,6 @@ def test_every_resumed_run_ends_as_an_undisturbed_one_bit_by_bit(shared: Bucket,
         assert attempts.result() == undisturbed.result(), f"seed {seed}, run {run}"
         assert not [path for path in (attempts.root / "checkpoints").iterdir() if path.name.startswith(".")]
         assert len(attempts.checkpoints) == 2
+    logs = [(tmp_path / f"run-{number}" / "log").read_text() for number in range(1, run + 1)]
+    assert any("resumed at epoch" in log for log in logs)
+    assert any("is damaged and removed" in log for log in logs)

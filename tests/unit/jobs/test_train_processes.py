@@ -42,22 +42,20 @@ def losses(processes: Processes, accumulation: int) -> list[float]:
     network = networks.build("reef", classes=3, pixels=32, normalization="group", pretrained=False)
     trainer = Trainer(network, data.targets, chosen, processes, classes=3)
     plan = Plan(len(data), chosen.batch_size, chosen.seed)
+    order = [(epoch, step, batch) for epoch in range(chosen.epochs) for step, batch in enumerate(plan.epoch(epoch))]
+    mine = (
+        part
+        for _epoch, _step, batch in order[:STEPS]
+        for part in parts(batch, rank=processes.rank, size=processes.size, accumulation=accumulation)
+    )
+    arriving = loader.batches(data, mine, device=processes.device)
     found: list[float] = []
-    for epoch in range(4):
-        order = plan.epoch(epoch)
-        mine = (
-            part
-            for batch in order
-            for part in parts(batch, rank=processes.rank, size=processes.size, accumulation=accumulation)
-        )
-        arriving = loader.batches(data, mine, device=processes.device)
-        for step, batch in enumerate(order):
-            rate = learning_rate(chosen, epoch * plan.steps + step, 4 * plan.steps)
-            arrived = islice(arriving, accumulation)
-            trainer.step(arrived, batch=batch, epoch=epoch, step=step, rate=rate)
-            found.append(float(processes.summed(trainer.totals)[0]))
-            trainer.totals.zero_()
-    return found[:STEPS]
+    for number, (epoch, step, batch) in enumerate(order[:STEPS]):
+        rate = learning_rate(chosen, number, len(order))
+        trainer.step(islice(arriving, accumulation), batch=batch, epoch=epoch, step=step, rate=rate)
+        found.append(float(processes.summed(trainer.totals)[0]))
+        trainer.totals.zero_()
+    return found
 
 
 def write_losses(folder: str) -> None:

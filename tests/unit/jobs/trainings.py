@@ -22,8 +22,10 @@ OBJECTS = {"train": 60, "validation": 18}
 VERSION = "v1"
 
 _forks = multiprocessing.get_context("forkserver")
-# The optimizer and the exporter import torch._dynamo when they are first used, which takes longer than the training.
-_forks.set_forkserver_preload(["jobs.training.train", "torch._dynamo", "torch.onnx", "tests.unit.jobs.trainings"])
+# The optimizer, the exporter and the deterministic mode import these when they are first used, which takes longer than
+# the trainings here.
+_LATE = ("torch._dynamo", "torch._inductor.config", "torch.onnx")
+_forks.set_forkserver_preload(["jobs.training.train", *_LATE, "tests.unit.jobs.trainings"])
 
 
 def put_dataset(bucket: Bucket, version: str = VERSION, counts: Mapping[str, int] = OBJECTS) -> None:
