@@ -44,8 +44,6 @@ def run(root: Root, arguments: list[str]) -> None:
             attribute=options.label_attribute,
             unreadable_allowed=int(options.unreadable_share * objects),
         )
-        if not measured.objects:
-            raise JobError("no image of the test split can be read: put the images back, or label more")
         evaluation = _evaluation(model, card, measured, options)
         out = root.processing_output("package")
         write_json(out / "statistics.json", model_quality(model.labels, measured.confusion))
@@ -62,7 +60,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--minimum-recall", type=share_or_none, required=True)
     parser.add_argument("--champion", choices=get_args(Demand), required=True)
     parser.add_argument("--label-attribute", default="species")
-    parser.add_argument("--unreadable-share", type=share_or_none, default=0.01)
+    parser.add_argument("--unreadable-share", type=share_or_none, default=0.01)  # below 1: something is left
     return parser.parse_args(arguments)
 
 
@@ -155,8 +153,10 @@ def _of_training(metrics: dict[str, Any], split: str) -> Rate:
     try:
         objects = int(metrics[f"{split}_objects"])
         errors = round((1 - float(metrics[f"{split}_accuracy"])) * objects)
+        if not 0 <= errors <= objects or not objects:
+            raise ValueError(errors)
         return Rate.counted(errors, objects)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (KeyError, TypeError, ValueError):
         raise JobError(
             f"model.json has no usable metrics.{split}_accuracy and metrics.{split}_objects: train the model again"
         ) from None

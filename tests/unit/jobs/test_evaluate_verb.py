@@ -13,8 +13,10 @@ import pytest
 
 from jobs import manifest
 from jobs.__main__ import main
+from jobs.images import load
+from jobs.model_package import ModelPackage
 from tests.unit.jobs.bench import ATTRIBUTE, BUCKET, ml_root, write_lines
-from tests.unit.jobs.packages import METRICS, coloured, package, packed
+from tests.unit.jobs.packages import METRICS, PIXELS, coloured, package, packed
 
 LABELS = ["crab", "squid", "eel"]
 LEVEL = {"error": 0.01, "low": 0.003, "high": 0.02, "who": "team of experts", "gold_objects": 600}
@@ -295,22 +297,39 @@ def damaged_champion(case: Case) -> None:
     path.write_bytes(path.read_bytes()[:300])
 
 
+def changed(case: Case, name: str, file: str, content: bytes) -> None:
+    """A package with one file of another content."""
+    case.give(name, version="v0-1" if name == "champion" else "v1-1")
+    folder = case.root / "packages" / name
+    (folder / "files" / file).write_bytes(content)
+    shutil.copy(packed(folder), case.inputs / name / "model.tar.gz")
+
+
 def champion_of_another_runtime(case: Case) -> None:
-    case.give("champion", version="v0-1")
-    folder = case.root / "packages" / "champion"
-    (folder / "files/golden/000.png").write_bytes(coloured(1, 1))
-    shutil.copy(packed(folder), case.inputs / "champion" / "model.tar.gz")
+    changed(case, "champion", "golden/000.png", coloured(1, 1))
+
+
+def broken_golden_image(case: Case) -> None:
+    changed(case, "champion", "golden/000.png", b"no picture")
+
+
+def no_temperature(case: Case) -> None:
+    changed(case, "model", "model.json", json.dumps({"model_version": "v1-1", "labels": LABELS}).encode())
 
 
 def no_numbers(case: Case) -> None:
     case.give("model", gain=float("inf"))
 
 
+def no_numbers_but_on_golden_images(case: Case) -> None:
+    case.give("model", gain=float("inf"))
+    folder = case.root / "packages" / "model"
+    (folder / "files/golden/golden.json").write_text("[]")
+    shutil.copy(packed(folder), case.inputs / "model" / "model.tar.gz")
+
+
 def champion_without_a_graph(case: Case) -> None:
-    case.give("champion", version="v0-1")
-    folder = case.root / "packages" / "champion"
-    (folder / "files/model.onnx").write_bytes(b"no graph")
-    shutil.copy(packed(folder), case.inputs / "champion" / "model.tar.gz")
+    changed(case, "champion", "model.onnx", b"no graph")
 
 
 @pytest.mark.parametrize(
@@ -331,7 +350,13 @@ def champion_without_a_graph(case: Case) -> None:
         (damaged_champion, "the champion .* cannot be unpacked"),
         (champion_without_a_graph, "the champion .* cannot be opened: .*train it again"),
         (champion_of_another_runtime, "the champion v0-1 is off by .* on its golden image 000.png"),
+        (broken_golden_image, "the champion v0-1 has a golden image that cannot be read, 000.png"),
+        (no_temperature, "the model's model.json has no 'input': train it again"),
         (no_numbers, "the model v1-1 is off by nan on its golden image"),
+        (
+            no_numbers_but_on_golden_images,
+            "the model answers s3://data-bucket/images/0.png with values that are no num",
+        ),
     ],
 )
 def test_what_cannot_be_judged_is_refused_in_one_sentence(
@@ -376,6 +401,19 @@ def test_names_cannot_break_the_page(tmp_path: Path) -> None:
     )
     assert set(names) <= set(page.text)
     assert "<b onclick=alert(3)>team</b>" in page.text
+
+
+def test_of_many_mistakes_the_surest_are_shown(tmp_path: Path) -> None:
+    case = Case(tmp_path, objects=300, wrong=40)
+    assert case.run() == 0
+    found = case.evaluation
+    assert (found["test"]["objects"], found["test"]["error"]) == (300, pytest.approx(40 / 300))
+    assert len(found["worst"]) == 24
+    model = ModelPackage.open(case.inputs / "model/model.tar.gz", tmp_path / "model")
+    confidences = sorted(
+        (float(model.probabilities(load(case.image(n), PIXELS)).max()) for n in range(40)), reverse=True
+    )
+    assert [one["confidence"] for one in found["worst"]] == pytest.approx(confidences[:24])
 
 
 def test_the_page_loads_nothing_and_shows_every_picture(evaluated: Case) -> None:
