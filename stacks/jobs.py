@@ -1,30 +1,38 @@
+import hashlib
 from pathlib import Path
 
 from aws_cdk import CfnOutput, Duration, Environment, RemovalPolicy, Stack
-from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from settings import OperationsSettings
-from stacks.constructs.acknowledge import acknowledge
-from stacks.constructs.function import RETENTION
+from reefloop import contracts as c
+from settings import JobsSettings, OperationsSettings
+from stacks.constructs.function import Function, FunctionTask
+from stacks.constructs.image_build import ImageBuild
 from stacks.constructs.machine import Machine
+from stacks.constructs.paths import path
 
 SOURCE = Path(__file__).parents[1] / "jobs"
 
 
 class JobsStack(Stack):
-    """The container that labeling and training run their jobs in, built in the account from jobs/ when it is missing.
+    """The container that labeling and training run their jobs in, built in the account when it is missing.
 
-    The image's tag is the hash of jobs/, so the image of a deployment is known before it exists.
+    The image's tag is the hash of jobs/ and of what the settings have baked in, so the image of a deployment is known
+    before it exists.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, env: Environment, operations: OperationsSettings
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        env: Environment,
+        settings: JobsSettings,
+        operations: OperationsSettings,
     ) -> None:
         super().__init__(scope, construct_id, env=env)
         self.repository = ecr.Repository(
@@ -36,86 +44,76 @@ class JobsStack(Stack):
             removal_policy=RemovalPolicy.DESTROY,
         )
         source = assets.Asset(self, "Source", path=str(SOURCE), exclude=["**/__pycache__", "*.pyc", "*.md"])
-        self.image_uri = self.repository.repository_uri_for_tag(source.asset_hash)
-
-        find = tasks.CallAwsService(
+        baked = {"PRETRAINED": " ".join(settings.pretrained)} if settings.pretrained else {}
+        tag = hashlib.sha256("\n".join((source.asset_hash, *settings.pretrained)).encode()).hexdigest()
+        self.image_uri = self.repository.repository_uri_for_tag(tag)
+        project = ImageBuild(
             self,
-            "FindImage",
-            service="ecr",
-            action="describeImages",
-            parameters={
-                "RepositoryName": self.repository.repository_name,
-                "ImageIds": [{"ImageTag": source.asset_hash}],
-            },
-            iam_resources=[self.repository.repository_arn],
-            result_path=sfn.JsonPath.DISCARD,
-        )
-        build = tasks.CodeBuildStartBuild(
-            self,
-            "BuildImage",
-            project=self._project(source, operations),
-            integration_pattern=sfn.IntegrationPattern.RUN_JOB,
-            result_path=sfn.JsonPath.DISCARD,
+            "ImageBuild",
+            source=source,
+            repository=self.repository,
+            variables={"IMAGE_URI": self.image_uri, "REVISION": source.asset_hash, **baked},
+            operations=operations,
         )
         self.machine = Machine(
             self,
             "Machine",
-            definition=find.add_catch(build, errors=["Ecr.ImageNotFoundException"], result_path="$.error"),
+            definition=self._definition(project, tag, operations),
             operations=operations,
             timeout=Duration.hours(2),
         )
         CfnOutput(self, "RepositoryName", key="Repository", value=self.repository.repository_name)
 
-    def _project(self, source: assets.Asset, operations: OperationsSettings) -> codebuild.Project:
-        project = codebuild.Project(
+    def _definition(self, project: ImageBuild, tag: str, operations: OperationsSettings) -> sfn.IChainable:
+        find = tasks.CallAwsService(
             self,
-            "ImageBuild",
-            description="Builds the container of the SageMaker jobs and pushes it under the hash of its source",
-            source=codebuild.Source.s3(bucket=source.bucket, path=source.s3_object_key),
-            environment=codebuild.BuildEnvironment(
-                build_image=codebuild.LinuxBuildImage.STANDARD_7_0,
-                compute_type=codebuild.ComputeType.MEDIUM,
-                privileged=True,
-            ),
-            environment_variables={"IMAGE_URI": codebuild.BuildEnvironmentVariable(value=self.image_uri)},
-            build_spec=codebuild.BuildSpec.from_object(
-                {
-                    "version": "0.2",
-                    "phases": {
-                        "pre_build": {
-                            "commands": [
-                                "aws ecr get-login-password | docker login --username AWS --password-stdin "
-                                '"${IMAGE_URI%%/*}"'
-                            ]
-                        },
-                        "build": {"commands": ['docker build --tag "$IMAGE_URI" .']},
-                        "post_build": {
-                            # post_build runs after a failed build too: there is nothing to push then.
-                            "commands": ['test "$CODEBUILD_BUILD_SUCCEEDING" = 1 && docker push "$IMAGE_URI"']
-                        },
-                    },
-                }
-            ),
-            logging=codebuild.LoggingOptions(
-                cloud_watch=codebuild.CloudWatchLoggingOptions(
-                    log_group=logs.LogGroup(
-                        self,
-                        "ImageBuildLogs",
-                        retention=RETENTION[operations.log_retention_days],
-                        removal_policy=RemovalPolicy.DESTROY,
-                    )
-                )
-            ),
-            grant_report_group_permissions=False,
-            timeout=Duration.hours(1),
+            "FindImage",
+            service="ecr",
+            action="describeImages",
+            parameters={"RepositoryName": self.repository.repository_name, "ImageIds": [{"ImageTag": tag}]},
+            iam_resources=[self.repository.repository_arn],
+            result_path=sfn.JsonPath.DISCARD,
         )
-        self.repository.grant_pull_push(project)
-        for action in ("s3:GetObject*", "s3:GetBucket*", "s3:List*"):
-            acknowledge(
-                project, f"AwsSolutions-IAM5[Action::{action}]", "CDK's own grant to read the one source object"
-            )
-        acknowledge(project, "AwsSolutions-CB3", "building a container image needs the Docker daemon")
-        acknowledge(
-            project, "AwsSolutions-CB4", "the build has no artifact to encrypt: it pushes to ECR, which encrypts"
+        _retry_when_busy(find, ["Ecr.EcrException", "Ecr.ServerException"])
+        plan = sfn.Pass(
+            self,
+            "PlanBuild",
+            parameters={c.REDRIVES: sfn.JsonPath.number_at("$$.Execution.RedriveCount")},
+            result_path=path(c.PLAN),
         )
-        return project
+        build = tasks.CodeBuildStartBuild(
+            self,
+            "BuildImage",
+            project=project,
+            integration_pattern=sfn.IntegrationPattern.RUN_JOB,
+            result_path=sfn.JsonPath.DISCARD,
+        )
+        _retry_when_busy(build, ["CodeBuild.AWSCodeBuildException"])
+        explain = FunctionTask(
+            self,
+            "ExplainBuild",
+            function=Function(self, "ExplainBuildFunction", handler="jobs.explain", operations=operations),
+            event={
+                c.ERROR: sfn.JsonPath.object_at(path(c.ERROR)),
+                c.PLAN: sfn.JsonPath.object_at(path(c.PLAN)),
+                c.REDRIVES: sfn.JsonPath.number_at("$$.Execution.RedriveCount"),
+            },
+        )
+        find.add_catch(plan.next(build), errors=["Ecr.ImageNotFoundException"], result_path=path(c.ERROR))
+        build.add_catch(explain, result_path=path(c.ERROR))
+        explain.next(plan)
+        return find
+
+
+def _retry_when_busy(state: sfn.TaskStateBase, errors: list[str]) -> None:
+    """Ask again what a service was too busy for. A build that failed is States.TaskFailed, and is explained.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+    """
+    state.add_retry(
+        errors=errors,
+        interval=Duration.seconds(2),
+        max_attempts=6,
+        backoff_rate=2,
+        jitter_strategy=sfn.JitterType.FULL,
+    )

@@ -59,13 +59,21 @@ class Build:
         with self.lock:
             return {**self.answer, "phases": [dict(phase) for phase in self.answer["phases"]]}
 
-    def phase(self, name: str, _: str = "", *, status: str = "SUCCEEDED", message: str = "") -> None:
-        """Go on to a phase; those left out on the way took no time. `status` is that of the phase that ends."""
+    def report(self, fields: Mapping[str, Any]) -> None:
+        with self.lock:
+            self.answer |= fields
+
+    def phase(self, name: str, failure: str = "", *, status: str = "SUCCEEDED") -> None:
+        """Go on to a phase; those left out on the way took no time.
+
+        `failure` is why the phase that ends failed, or `status` how else it ended.
+        """
+        status, message = ("FAILED", failure) if failure else (status, "")
         with self.lock:
             at, phases = now(), self.answer["phases"]
             for passed in PHASES[PHASES.index(phases[-1]["phaseType"]) + 1 if phases else 0 : PHASES.index(name) + 1]:
                 self._end_phase(at, status, message)
-                if status == "SUCCEEDED" or passed in ("FINALIZING", "COMPLETED"):
+                if status == "SUCCEEDED" or passed in (name, "FINALIZING", "COMPLETED"):
                     phases.append({"phaseType": passed, "startTime": at})
                     status, message = "SUCCEEDED", ""
             self.answer["currentPhase"] = name
@@ -87,7 +95,11 @@ class Build:
         self.phase("PROVISIONING")
         outcome = run(job, build.work)
         status = _STATUSES[outcome.status]
-        self.phase("COMPLETED", status=status, message=outcome.reason)
+        told = any(phase.get("phaseStatus") == "FAILED" for phase in self.answer["phases"])
+        if told:
+            self.phase("COMPLETED")
+        else:
+            self.phase("COMPLETED", outcome.reason, status=status)
         with self.lock:
             self.answer |= {"buildStatus": status, "buildComplete": True, "endTime": now()}
 
@@ -147,6 +159,11 @@ class CodeBuild(CodeBuildBackend):
                 "source": source,
                 "artifacts": {"location": ""},
                 "cache": project["cache"],
+                "exportedEnvironmentVariables": [],
+                "logs": {
+                    "groupName": _log_group(project) or f"/aws/codebuild/{name}",
+                    "streamName": identity.partition(":")[2],
+                },
                 "environment": environment,
                 "serviceRole": request.get("serviceRoleOverride", project["serviceRole"]),
                 "timeoutInMinutes": project["timeoutInMinutes"] or 60,
@@ -164,8 +181,11 @@ class CodeBuild(CodeBuildBackend):
             "source": source,
             "environment": {name: one["value"] for name, one in variables.items()},
             "privilegedMode": privileged,
+            "buildspec": source.get("buildspec", ""),
         }
-        made.job = Job("build", identity.replace(":", "-"), made.answer["arn"], asked, self.state, _nothing, made.phase)
+        made.job = Job(
+            "build", identity.replace(":", "-"), made.answer["arn"], asked, self.state, made.report, made.phase
+        )
         self.builds[identity] = made
         made.thread = threading.Thread(target=made.work, name=made.answer["arn"], daemon=True)
         made.thread.start()
@@ -189,8 +209,9 @@ class CodeBuild(CodeBuildBackend):
                 made.thread.join(timeout=15)
 
 
-def _nothing(_: Mapping[str, Any]) -> None:
-    """A build tells nothing but its phases."""
+def _log_group(project: Mapping[str, Any]) -> str:
+    logs: Mapping[str, Any] = (project.get("logsConfig") or {}).get("cloudWatchLogs") or {}
+    return str(logs.get("groupName") or "")
 
 
 class Responses(CodeBuildResponse):

@@ -85,7 +85,7 @@ class Bench:
         }
         self.codebuild.create_project(
             name=project,
-            source={"type": "S3", "location": location, **overrides.pop("source", {})},
+            source={"type": "S3", "location": location, "buildspec": BUILDSPEC, **overrides.pop("source", {})},
             artifacts={"type": "NO_ARTIFACTS"},
             environment=environment,
             serviceRole=self.role,
@@ -175,6 +175,19 @@ class Bench:
         return self.ended(self.start(machine, execution_input))
 
 
+BUILDSPEC = json.dumps(
+    {
+        "version": "0.2",
+        "phases": {
+            "pre_build": {
+                "commands": [
+                    'aws ecr get-login-password | docker login --username AWS --password-stdin "${IMAGE_URI%%/*}"'
+                ]
+            },
+            "build": {"commands": ['docker build --tag "$IMAGE_URI" .', 'docker push "$IMAGE_URI"']},
+        },
+    }
+)
 DOCKERFILE = """
 FROM python:3.13
 WORKDIR /opt/program

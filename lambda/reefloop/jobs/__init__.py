@@ -1,0 +1,1 @@
+"""The container that every job runs in."""
