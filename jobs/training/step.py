@@ -109,7 +109,9 @@ class Trainer:
     def load(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+        # Empty where the training was in another precision.
+        if state["scaler"]:
+            self.scaler.load_state_dict(state["scaler"])
 
     def agree(self) -> None:
         """Give every process the running statistics of the first; gradients and weights are the same already."""

@@ -94,7 +94,7 @@ def _train(root: Root, chosen: Hyperparameters, processes: Processes) -> None:
         "hyperparameters": asdict(chosen),
         "unreadable_images": len(dataset.unreadable),
         "code_hash": code_hash(),
-        "training": _circumstances(root, processes) | {"seconds": round(time.monotonic() - started, 1)},
+        "training": _circumstances(root, processes) | {"last_attempt_seconds": round(time.monotonic() - started, 1)},
     }
     export(
         network,

@@ -123,6 +123,19 @@ def test_a_network_that_does_not_exist_or_cannot_be_had_here_is_refused_before_t
     assert "epoch=" not in capsys.readouterr().out
 
 
+def test_a_network_that_cannot_be_exported_is_refused_before_the_first_step(
+    dataset: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Spectrum(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.fft.rfft(images).real.mean((1, 2))[:, :3]
+
+    monkeypatch.setattr("jobs.training.networks.build", lambda *_arguments, **_options: Spectrum())
+    assert train(dataset, tmp_path / "ml", "v1") == 1
+    assert failure(tmp_path / "ml").startswith("network 'reef' cannot be exported to ONNX opset 11")
+    assert "epoch=" not in capsys.readouterr().out
+
+
 def test_a_loss_that_is_no_number_names_the_step_and_leaves_no_checkpoint(
     dataset: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
