@@ -24,7 +24,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("workflow")
     with Account(folder / "account", crew=Crew(truth=truth)) as account:
         loop = Deployed(account, truth, folder)
-        assembly = synthesize(folder / "assembly")
+        gate = {"minimum_accuracy": 0.01, "champion": "better"}
+        assembly = synthesize(folder / "assembly", training={"epochs": 2, "image_pixels": 32, "gate": gate})
         account.bootstrap()
         loop.deploy(assembly)
         loop.bring_gold()
@@ -115,17 +116,15 @@ def test_a_round_without_new_images_ends_well_and_trains_nothing(deployed: Deplo
     assert deployed.states(execution["executionArn"])[-1] == "NothingNew"
 
 
-def test_a_model_that_is_worse_than_the_champion_is_registered_and_goes_nowhere(
+def test_a_model_that_is_no_better_than_the_champion_is_registered_and_goes_nowhere(
     deployed: Deployed, turned: dict[str, Any]
 ) -> None:
-    strong = deployed.register("strong", test_accuracy="1.0", test_objects="100000")
-    try:
-        execution = deployed.run("training", {"dataset_version": "first"}, "worse")
-    finally:
-        deployed.client("sagemaker").delete_model_package(ModelPackageName=strong)
-    assert execution["status"] == "SUCCEEDED"
+    """The same data, recipe and seed as the champion's: it cannot be better, as the settings ask for here."""
+    execution = deployed.run("training", {"dataset_version": "first"}, "no-better")
+    assert execution["status"] == "SUCCEEDED", execution
     assert execution["output"]["accepted"] is False
-    assert any("worse than" in reason for reason in execution["output"]["reasons"])
+    champion = turned["output"]["training"]["model_version"]
+    assert any(champion in reason for reason in execution["output"]["reasons"]), execution["output"]["reasons"]
     newest = deployed.client("sagemaker").list_model_packages(
         ModelPackageGroupName="reefloop", SortBy="CreationTime", SortOrder="Descending"
     )["ModelPackageSummaryList"][0]
@@ -236,16 +235,57 @@ def test_too_few_compiled_targets_fail_the_stage(deployed: Deployed, turned: dic
     assert execution["error"] == "TooFewTargets"
 
 
-def test_a_build_that_fails_ends_the_execution_and_the_next_one_builds_again(
-    deployed: Deployed, turned: dict[str, Any]
-) -> None:
+@pytest.fixture
+def no_image(deployed: Deployed, turned: dict[str, Any]) -> str:
+    """The repository of the jobs' container, without the image of this deployment."""
     repository = deployed.project.output("jobs", "Repository")
     images = deployed.client("ecr").list_images(repositoryName=repository)["imageIds"]
-    deployed.client("ecr").batch_delete_image(repositoryName=repository, imageIds=images)
+    if images:
+        deployed.client("ecr").batch_delete_image(repositoryName=repository, imageIds=images)
+    return repository
+
+
+def test_a_build_that_fails_ends_the_execution_with_its_reason_and_the_next_one_builds_again(
+    deployed: Deployed, no_image: str
+) -> None:
     deployed.account.faults.fail_job("build", "pip could not reach its index")
-    assert deployed.run("jobs", {}, "broken-build")["status"] == "FAILED"
+    broken = deployed.run("jobs", {}, "broken-build")
+    assert (broken["status"], broken["error"]) == ("FAILED", "BuildFailed")
+    assert "pip could not reach its index" in broken["cause"]
     assert deployed.run("jobs", {}, "mended-build")["status"] == "SUCCEEDED"
-    assert len(deployed.client("ecr").list_images(repositoryName=repository)["imageIds"]) == 1
+    assert len(deployed.client("ecr").list_images(repositoryName=no_image)["imageIds"]) == 1
+
+
+def test_a_driver_in_the_image_is_refused_before_the_push_with_what_to_do(deployed: Deployed, no_image: str) -> None:
+    codebuild, s3 = deployed.client("codebuild"), deployed.client("s3")
+    [name] = codebuild.list_projects()["projects"]
+    bucket, _, key = codebuild.batch_get_projects(names=[name])["projects"][0]["source"]["location"].partition("/")
+    source = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    planted = io.BytesIO(source)
+    with zipfile.ZipFile(planted, "a") as archive:
+        archive.writestr("training/libcuda.so.580.65.06", b"\x7fELF")
+    s3.put_object(Bucket=bucket, Key=key, Body=planted.getvalue())
+    try:
+        refused = deployed.run("jobs", {}, "driver-in-the-image")
+    finally:
+        s3.put_object(Bucket=bucket, Key=key, Body=source)
+    assert (refused["status"], refused["error"]) == ("FAILED", "ImageRefused")
+    assert "a library of the NVIDIA driver: opt/reefloop/jobs/training/libcuda.so.580.65.06" in refused["cause"]
+    assert "To do: install the CUDA toolkit only" in refused["cause"]
+    assert deployed.client("ecr").list_images(repositoryName=no_image)["imageIds"] == []
+
+
+def test_an_account_that_may_not_build_is_told_which_quota_to_ask_for(deployed: Deployed, no_image: str) -> None:
+    deployed.account.faults.refuse(
+        "codebuild:StartBuild",
+        "AccountLimitExceededException",
+        "Cannot have more than 0 builds in queue for the account",
+    )
+    refused = deployed.run("jobs", {}, "no-builds")
+    assert (refused["status"], refused["error"]) == ("FAILED", "BuildsNotAllowed")
+    assert "ask Service Quotas for 1 'Concurrently running builds for Linux/Medium environment'" in refused["cause"]
+    # The other tests go on with the image.
+    assert deployed.run("jobs", {}, "builds-allowed")["status"] == "SUCCEEDED"
 
 
 def test_a_model_that_fails_on_the_canary_goes_back_and_never_reaches_the_fleet(
