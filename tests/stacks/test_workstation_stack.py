@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App
+from aws_cdk import App, Environment, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk.assertions import Template
 
 import app as reefloop
-from settings import Settings, SettingsError
-from stacks.constructs.gpu_instance import IMAGE
+from settings import Settings, SettingsError, WorkstationSettings
+from stacks.constructs.gpu_instance import IMAGE, GpuInstance
 from tests.stacks.conftest import Templates, listed, only, resources, statements, text
 
 
@@ -30,7 +33,7 @@ def test_there_is_none_unless_somebody_asks_for_it(sandbox: Templates) -> None:
     assert "workstation" not in sandbox
 
 
-def test_it_is_there_whatever_the_task(tmp_path: Any) -> None:
+def test_it_is_there_whatever_the_task(tmp_path: Path) -> None:
     cdk = App(outdir=str(tmp_path), analytics_reporting=False)
     reefloop.build(cdk, settings(enabled=True).model_copy(update={"task": "detection"}))
     assert cdk.node.try_find_child("reefloop-workstation")
@@ -111,11 +114,24 @@ def test_nothing_of_it_costs_while_it_is_off_but_its_disk(template: dict[str, An
     assert not types & {"AWS::EC2::NatGateway", "AWS::EC2::VPCEndpoint", "AWS::EC2::EIP", "AWS::Lambda::Function"}
 
 
+def machine_alone(out: Path, **settings: Any) -> dict[str, Any]:
+    """The template of a stack with nothing but the machine."""
+    stack = Stack(App(outdir=str(out), analytics_reporting=False), "any", env=Environment(region="us-east-1"))
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
+    GpuInstance(stack, "Machine", settings=WorkstationSettings(**settings), role=role, user_data="#!/bin/sh")
+    made: dict[str, Any] = Template.from_stack(stack).to_json()
+    return made
+
+
+def test_two_syntheses_give_the_same_machine(tmp_path: Path) -> None:
+    assert machine_alone(tmp_path / "1") == machine_alone(tmp_path / "2")
+
+
 @pytest.mark.parametrize(("zone", "expected"), [(None, "<Fn::Select: [0, Fn::GetAZs: ]>"), ("c", "us-east-1c")])
-def test_its_zone_can_be_chosen_where_the_first_has_no_such_gpu(zone: str | None, expected: str, tmp_path: Any) -> None:
-    cdk = App(outdir=str(tmp_path), analytics_reporting=False)
-    reefloop.build(cdk, settings(enabled=True, zone=zone))
-    made = cdk.synth(skip_validation=True).get_stack_by_name("reefloop-workstation").template
+def test_its_zone_can_be_chosen_where_the_first_has_no_such_gpu(
+    zone: str | None, expected: str, tmp_path: Path
+) -> None:
+    made = machine_alone(tmp_path, zone=zone)
     assert text(only(made, "AWS::EC2::Subnet")["AvailabilityZone"]) == expected
 
 

@@ -18,7 +18,7 @@ from settings import Settings
 ROOT = Path(__file__).parents[2]
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *DECISIONS]
-FOLDERS = ("stacks", "lambda", "jobs", "edge", "offline", "console", "tests", "docs")
+FOLDERS = ("stacks", "lambda", "jobs", "edge", "offline", "console", "tests", "docs", "workstation")
 
 
 class Finding(NamedTuple):

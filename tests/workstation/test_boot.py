@@ -19,6 +19,9 @@ from tests.offline.stack_driver import Stacks
 from tests.stacks.conftest import Templates
 from tests.workstation.commands import Commands
 
+STACK = "reefloop-workstation"
+BUCKET = "cdk-hnb659fds-assets-123456789012-us-east-1"
+
 
 @dataclass(frozen=True)
 class Deployed:
@@ -30,7 +33,7 @@ class Deployed:
 
     @property
     def instance(self) -> dict[str, Any]:
-        id_ = self.stacks.describe("reefloop-workstation")["Values"]["Instance"]
+        id_ = self.stacks.describe(STACK)["Values"]["Instance"]
         found = self.account.client("ec2").describe_instances(InstanceIds=[id_])
         instance: dict[str, Any] = found["Reservations"][0]["Instances"][0]
         return instance
@@ -42,8 +45,12 @@ class Deployed:
         )
         return base64.b64decode(answer["UserData"]["Value"]).decode()
 
+    def create(self) -> None:
+        made = self.stacks.create(STACK, self.template["Resources"], Outputs=self.template["Outputs"])
+        assert made["StackStatus"] == "CREATE_COMPLETE", self.stacks.failures(STACK)
+
     def update(self, template: dict[str, Any]) -> None:
-        self.stacks.update("reefloop-workstation", template["Resources"], Outputs=template["Outputs"])
+        self.stacks.update(STACK, template["Resources"], Outputs=template["Outputs"])
 
 
 @pytest.fixture(scope="module")
@@ -52,25 +59,27 @@ def deployed(account: Account, configured: Callable[[str], Templates]) -> Iterat
     templates = configured("workstation")
     publish(account, templates["workstation"])
     stacks = Stacks(account)
-    for name in ("storage", "jobs", "workstation"):
+    for name in ("storage", "jobs"):
         stack = f"reefloop-{name}"
         made = stacks.create(stack, templates[name]["Resources"], Outputs=templates[name]["Outputs"])
         assert made["StackStatus"] == "CREATE_COMPLETE", stacks.failures(stack)
-    yield Deployed(account, stacks, templates["workstation"])
+    workstation = Deployed(account, stacks, templates["workstation"])
+    workstation.create()
+    yield workstation
     stacks.end()
 
 
 def publish(account: Account, template: dict[str, Any]) -> None:
     """Put the folder workstation/ where the template says that it is."""
     s3 = account.client("s3")
-    s3.create_bucket(Bucket="cdk-hnb659fds-assets-123456789012-us-east-1")
+    s3.create_bucket(Bucket=BUCKET)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for path in sorted(FILES.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 archive.write(path, path.relative_to(FILES))
     (key,) = {word for word in json.dumps(template).replace("/", '"').split('"') if word.endswith(".zip")}
-    s3.put_object(Bucket="cdk-hnb659fds-assets-123456789012-us-east-1", Key=key, Body=packed.getvalue())
+    s3.put_object(Bucket=BUCKET, Key=key, Body=packed.getvalue())
 
 
 @pytest.fixture
@@ -143,11 +152,14 @@ def test_every_later_start_fetches_what_was_deployed_since(
 ) -> None:
     start(deployed, machine)
     parameter = json.loads((machine / "opt/reefloop/settings.json").read_text())
-    (name,) = [id_ for logical, id_ in deployed.stacks.ids("reefloop-workstation").items() if "Settings" in logical]
-    changed = json.dumps({**parameter, "image_uri": "registry/jobs:later"})
-    deployed.account.client("ssm").put_parameter(Name=name, Value=changed, Overwrite=True)
+    (name,) = [id_ for logical, id_ in deployed.stacks.ids(STACK).items() if "Settings" in logical]
+    changed = {**parameter, "image_uri": "registry/jobs:later"}
+    ssm = deployed.account.client("ssm")
+    ssm.put_parameter(Name=name, Value=json.dumps(changed), Overwrite=True)
     (machine / "opt/reefloop/workstation/left-over.py").touch()
-    assert start(deployed, machine).returncode == 0
+    started = start(deployed, machine)
+    ssm.put_parameter(Name=name, Value=json.dumps(parameter), Overwrite=True)
+    assert started.returncode == 0, started.stderr
     assert json.loads((machine / "opt/reefloop/settings.json").read_text())["image_uri"] == "registry/jobs:later"
     assert not (machine / "opt/reefloop/workstation/left-over.py").exists()
     assert len([call for call in commands.calls("shutdown") if call.startswith("-h")]) == 1
@@ -163,10 +175,12 @@ def test_a_deployment_of_another_container_leaves_the_machine_running(deployed: 
     deployed.update(deployed.template)
 
 
-def test_it_is_destroyed_with_its_stack(deployed: Deployed) -> None:
+def test_it_is_destroyed_with_its_stack_and_can_be_made_again(deployed: Deployed) -> None:
     ec2 = deployed.account.client("ec2")
     instance, network = deployed.instance["InstanceId"], deployed.instance["VpcId"]
-    assert deployed.stacks.delete("reefloop-workstation") == "DELETE_COMPLETE"
+    assert deployed.stacks.delete(STACK) == "DELETE_COMPLETE"
     (found,) = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"]
     assert found["State"]["Name"] == "terminated"
     assert network not in [one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"]]
+    deployed.create()
+    assert deployed.instance["State"]["Name"] == "running"
