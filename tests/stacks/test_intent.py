@@ -39,16 +39,6 @@ def test_only_production_keeps_its_data(configured: Callable[[str], Templates], 
     assert [resource["DeletionPolicy"] for resource in stateful] == [policy] * 3
 
 
-def test_the_container_comes_from_a_public_base_and_is_tagged_by_its_content(sandbox: Templates) -> None:
-    project = only(sandbox["jobs"], "AWS::CodeBuild::Project")
-    (variable,) = [one for one in project["Environment"]["EnvironmentVariables"] if one["Name"] == "IMAGE_URI"]
-    tag = text(variable["Value"]).rpartition(":")[2]
-    find = definition(sandbox["jobs"])["States"]["FindImage"]["Parameters"]
-    assert find["ImageIds"] == [{"ImageTag": tag}]
-    assert only(sandbox["jobs"], "AWS::ECR::Repository")["ImageTagMutability"] == "IMMUTABLE"
-    assert "docker push" in project["Source"]["BuildSpec"]
-
-
 def test_passing_a_role_is_bound_to_sagemaker(configuration: Templates) -> None:
     passes = [
         statement

@@ -55,11 +55,3 @@ def test_scoring_and_consolidating_do_not_need_pytorch() -> None:
     modules = [verb.module for name, verb in VERBS.items() if name != "train"]
     script = f"import sys, {', '.join(modules)}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
-
-
-def test_the_container_has_no_driver_nothing_under_opt_ml_and_an_entry_point_that_gets_signals() -> None:
-    lines = (ROOT / "jobs" / "Dockerfile").read_text().splitlines()
-    instructions = [line for line in lines if line and not line.startswith("#")]
-    assert instructions[0].startswith("FROM public.ecr.aws/deep-learning-containers/")
-    assert instructions[-1] == 'ENTRYPOINT ["python", "-m", "jobs"]'
-    assert not [line for line in instructions if "/opt/ml" in line or "nvidia" in line.lower()]
