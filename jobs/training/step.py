@@ -73,7 +73,9 @@ class Trainer:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         # Whatever a network draws, dropout for one, is drawn again the same in a step that is done again.
-        torch.manual_seed(digest(self.chosen.seed, epoch, step, self.processes.rank) >> 1)
+        seed = digest(self.chosen.seed, epoch, step, self.processes.rank) >> 1
+        # torch.manual_seed would seed every kind of device, which takes longer than this step does without them.
+        torch.cuda.manual_seed(seed) if self.device.type == "cuda" else torch.default_generator.manual_seed(seed)
         share = self.processes.size / float(self._object_weights[torch.from_numpy(batch)].sum())
         for last, part in _marked(arrived):
             with nullcontext() if last or self._parallel is self.network else self._parallel.no_sync():  # type: ignore[operator]
