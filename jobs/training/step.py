@@ -73,9 +73,7 @@ class Trainer:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         # Whatever a network draws, dropout for one, is drawn again the same in a step that is done again.
-        seed = digest(self.chosen.seed, epoch, step, self.processes.rank) >> 1
-        # torch.manual_seed would seed every kind of device, which takes longer than this step does without them.
-        torch.cuda.manual_seed(seed) if self.device.type == "cuda" else torch.default_generator.manual_seed(seed)
+        self._seed(digest(self.chosen.seed, epoch, step, self.processes.rank) >> 1)
         share = self.processes.size / float(self._object_weights[torch.from_numpy(batch)].sum())
         for last, part in _marked(arrived):
             with nullcontext() if last or self._parallel is self.network else self._parallel.no_sync():  # type: ignore[operator]
@@ -137,6 +135,13 @@ class Trainer:
                 f"training.learning_rate from {self.chosen.learning_rate}, or set training.precision to float32, then "
                 "train again"
             )
+
+    def _seed(self, seed: int) -> None:
+        """Of this device alone: torch.manual_seed keeps a stack trace for each kind of device that is not in use."""
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        else:
+            torch.default_generator.manual_seed(seed)
 
     def _distributed(self) -> nn.Module:
         on = [self.device.index] if self.device.type == "cuda" else None
