@@ -68,7 +68,8 @@ def dataset(count: int = 60, pixels: int = 32, classes: int = 3) -> Dataset:
     objects = rng.integers(0, 2**63, 2 * count).astype(np.uint64)
     halves = {"train": slice(0, count), "validation": slice(count, 2 * count)}
     rows = np.arange(2 * count)
-    splits = {name: Split(pictures, rows[part], torch.from_numpy(targets[part]), objects[part]) for name, part in halves.items()}
+    labels = torch.from_numpy(targets)
+    splits = {name: Split(pictures, rows[part], labels[part], objects[part]) for name, part in halves.items()}
     return Dataset([str(number) for number in range(classes)], splits, [], None)
 
 
