@@ -6,8 +6,11 @@ object is one signed request: https://docs.aws.amazon.com/AmazonS3/latest/API/si
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
+import http.client
+import io
 import json
 import shutil
 import threading
@@ -18,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
 from workstation.machine import Problem, aws, output
@@ -28,6 +31,7 @@ THREADS = 16
 ATTEMPTS = 5
 # The role's credentials live for some hours; SDKs ask for new ones early too.
 CREDENTIALS_SECONDS = 15 * 60
+_FINAL = {403: "the machine's role may not read it", 404: "there is no such object"}
 NO_BODY = hashlib.sha256(b"").hexdigest()
 
 
@@ -45,9 +49,9 @@ class S3:
         Raises:
             Problem: it is not there, or the role may not read it.
         """
-        with self._open(*split(uri)) as answer:
-            body: bytes = answer.read()
-        return body
+        body = io.BytesIO()
+        self._get(uri, body)
+        return body.getvalue()
 
     def listed(self, source: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """(S3 URI, path in the folder of the channel or input) of every object that a source of a job names.
@@ -92,28 +96,37 @@ class S3:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".part-{threading.get_ident()}")
         try:
-            with self._open(*split(uri)) as answer, part.open("wb") as file:
-                shutil.copyfileobj(answer, file)
+            with part.open("wb") as file:
+                self._get(uri, file)
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
 
-    def _open(self, bucket: str, key: str) -> Any:
+    def _get(self, uri: str, file: BinaryIO) -> None:
+        bucket, key = split(uri)
         url = f"{ENDPOINT.format(bucket=bucket, region=self._region)}/{quote(key, safe='/~')}"
+        problem: object = None
         for attempt in range(ATTEMPTS):
+            request = urllib.request.Request(url, headers=signed(url, self._region, self._current()))  # noqa: S310
             try:
-                headers = signed(url, self._region, self._current())
-                request = urllib.request.Request(url, headers=headers)  # noqa: S310 (the endpoint is ours)
-                return urllib.request.urlopen(request, timeout=60)  # noqa: S310
+                file.seek(0)
+                file.truncate()
+                with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 (the endpoint is ours)
+                    shutil.copyfileobj(answer, file)
+                # A connection that breaks off looks like the end of the object.
+                if file.tell() == int(answer.headers["Content-Length"]):
+                    return
+                problem = "it ended early"
             except urllib.error.HTTPError as error:
-                if error.code in (403, 404):
-                    reason = "there is no such object" if error.code == 404 else "the machine's role may not read it"
-                    raise Problem(f"s3://{bucket}/{key}: {reason}") from None
-                problem: OSError = error
-            except OSError as error:
+                if error.code in _FINAL:
+                    raise Problem(f"{uri}: {_FINAL[error.code]}") from None
+                problem = error
+            except (OSError, http.client.HTTPException) as error:
+                if getattr(error, "errno", None) == errno.ENOSPC:
+                    raise
                 problem = error
             time.sleep(0.2 * 2**attempt)
-        raise Problem(f"s3://{bucket}/{key} cannot be read: {problem}")
+        raise Problem(f"{uri} cannot be read: {problem}")
 
     def _current(self) -> Mapping[str, str]:
         with self._lock:
@@ -137,13 +150,13 @@ def split(uri: str) -> tuple[str, str]:
 def manifest(uri: str, body: bytes) -> Iterator[tuple[str, str]]:
     """What a ManifestFile lists: a common prefix, and the rest of each URI."""
     try:
-        first, *rest = json.loads(body)
-        prefix = first["prefix"]
+        first, *names = json.loads(body)
+        prefix = str(first["prefix"])
     except (ValueError, TypeError, KeyError):
         raise Problem(
             f'{uri} is no manifest: it must be a JSON list that begins with {{"prefix": "s3://…/"}}'
         ) from None
-    return ((f"{prefix}{name}", name) for name in rest)
+    return ((f"{prefix}{name}", name) for name in map(str, names))
 
 
 def inside(folder: Path, name: str, uri: str) -> Path:

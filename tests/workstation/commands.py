@@ -76,7 +76,7 @@ def aws_command(account: Account, folder: Path) -> Iterator[Path]:
     command.write_text(CLIENT.format(python=sys.executable, address=address))
     command.chmod(0o755)
     with socketserver.ThreadingUnixStreamServer(address, Call) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield command
         server.shutdown()
 
