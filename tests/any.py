@@ -61,6 +61,7 @@ def any_evaluation(
         "test": rate(error, objects),
         "avoidable_bias": {"value": 0.04, "low": 0.03, "high": 0.05},
         "variance": {"value": 0.03, "low": -0.01, "high": 0.07},
+        "shift": {"value": 0.02, "low": -0.05, "high": 0.09},
         "advice": ["Work on avoidable bias."],
         "classes": [{"label": "crab", "objects": 50, "recall": 0.9, "low": 0.8, "high": 0.95}],
         "confusion": [[45, 5], [5, 45]],

@@ -1,10 +1,13 @@
 """What to work on next: avoidable bias, variance, or the evidence itself.
 
-Avoidable bias is the training error above the human level, variance the validation error above the training error. The
-larger of the two is where work pays most: A. Ng, "Machine Learning Yearning", 2018, chapters 20 to 24,
-https://info.deeplearning.ai/machine-learning-yearning-book. Whether either is there at all, their intervals say.
+Avoidable bias is the training error above the human level, variance the validation error above the training error, and
+a test error above the validation error says that the splits differ. Work pays most where the step is largest: A. Ng,
+"Machine Learning Yearning", 2018, chapters 20 to 24, https://info.deeplearning.ai/machine-learning-yearning-book.
+Whether a step is there at all, its interval says.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,8 +21,17 @@ VARIANCE: Final = (
     "label more images, above all of the classes with the lowest recall, or regularise more (training.weight_decay, "
     "training.label_smoothing)"
 )
+SHIFT: Final = "look at the worst mistakes, and label more images of that kind, so that every split gets some"
 _USEFUL: Final = 1_000_000
 """More objects than this nobody labels to tell two rates apart."""
+
+_NAMES: Final = {"bias": "avoidable bias", "variance": "variance", "shift": "what sets test apart from validation"}
+_REMEDIES: Final = {"bias": BIAS, "variance": VARIANCE, "shift": SHIFT}
+_STEPS: Final[Mapping[str, Mapping[str, int]]] = {
+    "bias": {"train": 1, "human": -1},
+    "variance": {"validation": 1, "train": -1},
+    "shift": {"test": 1, "validation": -1},
+}
 
 
 @dataclass(frozen=True)
@@ -34,35 +46,46 @@ class Findings:
     @property
     def bias(self) -> Difference | None:
         """None as long as the human level is not known."""
-        return combination((1, self.train), (-1, self.human)) if self.human else None
+        return self._difference(_STEPS["bias"]) if self.human else None
 
     @property
     def variance(self) -> Difference:
-        return combination((1, self.validation), (-1, self.train))
+        return self._difference(_STEPS["variance"])
+
+    @property
+    def shift(self) -> Difference:
+        """How much harder the test split is than the validation split; not at all where both are alike."""
+        return self._difference(_STEPS["shift"])
+
+    def _difference(self, factors: Mapping[str, int]) -> Difference:
+        return combination(*((factor, getattr(self, name)) for name, factor in factors.items()))
 
     def advice(self) -> list[str]:
         """Sentences, the most important one first."""
         details = {"bias": self._bias(), "variance": self._variance()}
+        if self.shift.sign > 0:
+            details["shift"] = self._shift()
         first, sentence = self._first()
-        ordered = sorted(details, key=lambda name: name != first)
-        return [sentence, *(details[name] for name in ordered), *self._test()]
+        return [sentence, *(details[name] for name in sorted(details, key=lambda name: name != first))]
 
     def _first(self) -> tuple[str, str]:
-        """Which of the two matters more, and the sentence that says so."""
-        bias, variance = self.bias, self.variance
-        there = [name for name, part in (("bias", bias), ("variance", variance)) if part and part.sign > 0]
-        if not there:
+        """Which of the steps from people to the test split matters most, and the sentence that says so."""
+        found = {"bias": self.bias, "variance": self.variance, "shift": self.shift}
+        sure = {name: step for name, step in found.items() if step and step.sign > 0}
+        if not sure:
             return "bias", self._neither()
-        if len(there) == 1 or self.human is None or bias is None:
-            return there[0], f"Work on {_NAMES[there[0]]}: {_REMEDIES[there[0]]}."
-        gap = combination((2, self.train), (-1, self.human), (-1, self.validation))
-        larger = "bias" if gap.value >= 0 else "variance"
-        if gap.sign == 0:
-            return larger, (
-                f"Both avoidable bias ({percent(bias.value)}) and variance ({percent(variance.value)}) are there, and "
-                f"the data cannot tell which is larger. Begin with {_NAMES[larger]}: {_REMEDIES[larger]}."
-            )
-        return larger, f"Work on {_NAMES[larger]} first, it is surely the larger part: {_REMEDIES[larger]}."
+        largest, *others = sorted(sure, key=lambda name: -round(sure[name].value, 9))
+        if not others:
+            return largest, f"Work on {_NAMES[largest]}: {_REMEDIES[largest]}."
+        gap = Counter(_STEPS[largest])
+        gap.subtract(_STEPS[others[0]])
+        if self._difference(gap).sign > 0:
+            return largest, f"Work on {_NAMES[largest]} first, it is surely the largest part: {_REMEDIES[largest]}."
+        one, other = (f"{_NAMES[name]} ({percent(sure[name].value)})" for name in (largest, others[0]))
+        return largest, (
+            f"Both {one} and {other} are there, and the data cannot tell which is larger. "
+            f"Begin with {_NAMES[largest]}: {_REMEDIES[largest]}."
+        )
 
     def _neither(self) -> str:
         variance = f"variance (at most {percent(max(0.0, self.variance.high))})"
@@ -128,19 +151,12 @@ class Findings:
             f"{_needed(variance, (self.validation, 'validation objects'), (self.train, 'training objects'))}."
         )
 
-    def _test(self) -> list[str]:
-        """Choices that were made by the validation error make it too low; the test error is not touched by them."""
-        if combination((1, self.test), (-1, self.validation)).sign <= 0:
-            return []
-        return [
+    def _shift(self) -> str:
+        return (
             f"The test error of {percent(self.test.error)} is surely above the validation error of "
-            f"{percent(self.validation.error)}: settings were chosen by the validation split, or the test split holds "
-            "harder images. Believe the test error."
-        ]
-
-
-_NAMES: Final = {"bias": "avoidable bias", "variance": "variance"}
-_REMEDIES: Final = {"bias": BIAS, "variance": VARIANCE}
+            f"{percent(self.validation.error)}: the test split holds images that the others lack, or settings were "
+            "chosen by the validation split. Believe the test error."
+        )
 
 
 def percent(share: float) -> str:

@@ -101,6 +101,7 @@ def _evaluation(
     train           the training error, validation and test likewise: error, low, high, objects
     avoidable_bias  {value, low, high}: train - human; null without a human level
     variance        {value, low, high}: validation - train
+    shift           {value, low, high}: test - validation
     advice          sentences, the most important one first
     classes         one per class: label, objects, recall, low, high (of recall), precision, f1
     confusion       [truth][prediction]: numbers of objects, in the order of classes
@@ -131,6 +132,7 @@ def _evaluation(
         "test": findings.test.described(),
         "avoidable_bias": findings.bias.described() if findings.bias else None,
         "variance": findings.variance.described(),
+        "shift": findings.shift.described(),
         "advice": findings.advice(),
         "classes": [one.described() for one in classes],
         "confusion": measured.confusion.tolist(),

@@ -8,6 +8,8 @@ from typing import Any, Final
 from jobs.model_package import ModelPackage
 from jobs.paths import atomic, write_json
 
+RATES: Final = ("human", "train", "validation", "test")
+STEPS: Final = ("avoidable_bias", "variance", "shift")
 # Weights hardly shrink, however long one tries.
 _COMPRESSION: Final = 1
 
@@ -40,10 +42,7 @@ def _card(card: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Any]:
             "test_calibration_error_before": calibration["before"],
             "test_calibration_error": calibration["after"],
         },
-        "verdict": {
-            name: evaluation[name]
-            for name in ("human", "train", "validation", "test", "avoidable_bias", "variance", "champion", "accepted")
-        },
+        "verdict": {name: evaluation[name] for name in (*RATES, *STEPS, "champion", "accepted")},
     }
 
 

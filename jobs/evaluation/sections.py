@@ -12,6 +12,7 @@ MATRIX_CLASSES: Final = 40
 """A larger matrix nobody reads; the most frequent confusions are listed for any number of classes."""
 CONFUSIONS: Final = 12
 _RATES: Final = {"human": "Human level", "train": "Training", "validation": "Validation", "test": "Test"}
+_STEPS: Final = {"Avoidable bias": "avoidable_bias", "Variance": "variance", "Test above validation": "shift"}
 _LOOK: Final = (
     "Look at these first. A mistake that a model is sure of is often a wrong label, and wrong labels make every figure "
     "above worse than the model is."
@@ -30,7 +31,7 @@ def advice(evaluation: dict[str, Any]) -> Markup:
     """The ladder of errors, and what follows from its steps."""
     rates = {name: evaluation[name] for name in _RATES if evaluation[name]}
     end = max(rate["high"] for rate in rates.values())
-    steps = (("Avoidable bias", evaluation["avoidable_bias"]), ("Variance", evaluation["variance"]))
+    steps = {name: evaluation[key] for name, key in _STEPS.items()}
     first, *others = evaluation["advice"]
     ladder = [
         [
@@ -42,7 +43,7 @@ def advice(evaluation: dict[str, Any]) -> Markup:
         ]
         for name, rate in rates.items()
     ]
-    gaps = [[name, percent(step["value"]), _span(step)] for name, step in steps if step]
+    gaps = [[name, percent(step["value"]), _span(step)] for name, step in steps.items() if step]
     return _section(
         "What to work on next",
         element("p", first, class_="lead"),

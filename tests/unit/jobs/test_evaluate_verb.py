@@ -100,7 +100,7 @@ def test_the_errors_of_people_training_validation_and_test_stand_side_by_side(ev
         assert found[rate]["low"] < found[rate]["error"] < found[rate]["high"]
     assert found["avoidable_bias"]["value"] == pytest.approx(0.04)
     assert found["variance"]["value"] == pytest.approx(0.05)
-    assert found["advice"][0].startswith("Both avoidable bias (4.00 %) and variance (5.00 %) are there")
+    assert found["advice"][0].startswith("Both variance (5.00 %) and avoidable bias (4.00 %) are there")
 
 
 def test_each_class_has_its_figures_and_the_confusion_matrix_has_all_objects(evaluated: Case) -> None:
