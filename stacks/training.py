@@ -1,4 +1,4 @@
-from aws_cdk import Environment, Stack
+from aws_cdk import Duration, Environment, Stack
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -112,6 +112,8 @@ class TrainingStack(Stack):
             definition=image.next(functions.prepare()).next(train).next(trained),
             operations=operations,
             statements=[*job_statements(self, TRAINING, role), *job_statements(self, PROCESSING, evaluation_role)],
+            # Every attempt, and the person, has a time of its own: this is all that an execution may take.
+            timeout=Duration.days(365),
         )
         if approval:
             approval.grant_answer(self.machine)

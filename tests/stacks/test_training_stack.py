@@ -154,6 +154,13 @@ def test_registering_a_model_may_read_its_image(sandbox: Templates) -> None:
     assert found == {"ecr:BatchGetImage", "ecr:DescribeImages"}
 
 
+def test_the_machine_outlives_all_its_attempts_and_the_person(configured: Callable[[str], Templates]) -> None:
+    machine = definition(configured(MANUAL)["training"])
+    person = max(getattr(rule, "le", 0) for rule in TrainingSettings.model_fields["approval_seconds"].metadata)
+    attempts = 10 * machine["States"]["Train"]["TimeoutSeconds"]
+    assert machine["TimeoutSeconds"] > attempts + person > 30 * 24 * 3600
+
+
 def test_an_undecided_model_waits_for_a_person_and_nobodys_word_is_an_end_too(
     configured: Callable[[str], Templates],
 ) -> None:
