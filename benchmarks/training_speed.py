@@ -1,11 +1,11 @@
 """Whether the network ever waits for its images: a training step on real ones beside one on tensors that are there.
 
-Both are the trainer's own step, augmentation included. The ways take turns in short blocks, so that whatever else the
-machine does meets all of them, and the ratio of a round is of blocks that ran right after each other. Images come from
-the decoded cache through the loader, with one reading thread and with several; and from their files, decoded anew for
-every step, which is what the cache saves. How far the step is from what the device could do is the floating-point
-operations of the network's matrix products and convolutions per second, over the most that one large matrix product in
-the same type reaches on it.
+Both are the trainer's own step, augmentation included, at the full size of its last epochs. The ways take turns in
+short blocks, so that whatever else the machine does meets all of them, and the ratio of a round is of blocks that ran
+right after each other. Images come from the decoded cache through the loader, with one reading thread and with several;
+and from their files, decoded anew for every step, which is what the cache saves. How far the step is from what the
+device could do is the floating-point operations of the network's matrix products and convolutions per second, over the
+most that one large matrix product in the same type reaches on it.
 
 Asked: with the decoded cache a step takes at most 1.10 times as long.
 
@@ -118,7 +118,7 @@ class Bench:
             return (time.perf_counter() - started) / steps
 
     def step(self, batch: Batch) -> None:
-        self.trainer.step([batch], batch=batch.indices, epoch=0, step=next(self.steps), rate=1e-4)
+        self.trainer.step([batch], batch=batch.indices, epoch=self.chosen.epochs - 1, step=next(self.steps), rate=1e-4)
 
     def wait(self) -> None:
         if self.device.type == "cuda":

@@ -27,15 +27,23 @@ GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 Objects = NDArray[np.uint64]
 
 
-def augmented(images: Tensor, objects: Objects, *, seed: int, epoch: int, view: int) -> Tensor:
-    """Another view of each image of a batch [n, 3, h, h] of values 0..1, on the images' device."""
+def augmented(
+    images: Tensor, objects: Objects, *, seed: int, epoch: int, view: int, pixels: int | None = None
+) -> Tensor:
+    """Another view of each image of a batch [n, 3, h, h] of values 0..1, on the images' device.
+
+    Args:
+        pixels: width and height of the views, where they shall be smaller than the images: a smaller one is sampled,
+            not averaged.
+    """
+    pixels = pixels or images.shape[-1]
     drawn = draws(objects, seed, epoch, view, count=len(DRAWS))
     drawn_by_name = dict(zip(DRAWS, drawn.T, strict=True))
     placed = _moved(_affine(drawn_by_name), images.device)
-    grid = nn_functional.affine_grid(placed, list(images.shape), align_corners=False)
+    grid = nn_functional.affine_grid(placed, [len(images), 3, pixels, pixels], align_corners=False)
     views = nn_functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
     mean = views.mean((2, 3), keepdim=True)
-    return torch.where(_hidden(drawn_by_name, images.shape[-1], images.device), mean, views)
+    return torch.where(_hidden(drawn_by_name, pixels, images.device), mean, views)
 
 
 def draws(objects: Objects, *key: int, count: int) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from jobs.errors import JobError
 from jobs.manifest import digest
+from jobs.training import networks
 from jobs.training.augment import augmented
 from jobs.training.hyperparameters import Hyperparameters
 from jobs.training.loader import Batch
@@ -83,7 +84,8 @@ class Trainer:
 
     def _learn(self, part: Batch, share: float, *, epoch: int, step: int) -> None:
         images = part.images.float() / SCALE
-        views = augmented(images, part.objects, seed=self.chosen.seed, epoch=epoch, view=step)
+        pixels = networks.view_pixels(self.chosen.network, images.shape[-1], epoch / self.chosen.epochs)
+        views = augmented(images, part.objects, seed=self.chosen.seed, epoch=epoch, view=step, pixels=pixels)
         with self.precision.autocast(self.device):
             logits = self._parallel(views.contiguous(memory_format=torch.channels_last)).float()
         loss = share * nn_functional.cross_entropy(

@@ -27,3 +27,18 @@ def build(name: str, *, classes: int, pixels: int, normalization: str, pretraine
     from jobs.training.networks import timm_networks
 
     return timm_networks.build(name, classes=classes, pixels=pixels, pretrained=pretrained)
+
+
+def view_pixels(name: str, pixels: int, done: float) -> int:
+    """How wide the pictures may be that a network learns from, when this share of its training is done.
+
+    Small ones at first: they teach what there is to see at a fraction of the cost, so that more of them fit into the
+    same time. M. Tan, Q. Le, "EfficientNetV2: Smaller Models and Faster Training", 2021, section 4,
+    https://arxiv.org/abs/2104.00298
+    """
+    if name != OWN:
+        # Many of timm's take pictures of one size only.
+        return pixels
+    from jobs.training.networks import reef
+
+    return reef.view_pixels(pixels, done)

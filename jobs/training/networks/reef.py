@@ -9,8 +9,12 @@ from torch import Tensor, nn
 WIDTH: Final = 24
 WIDEST: Final = 256
 FINAL_PIXELS: Final = 7
-"""Stages halve the picture until it is at most this wide: 64 pixels take three stages, 224 take four."""
+"""Stages halve the picture until it is at most this wide, or odd: 64 pixels take three stages, 224 take four."""
 GROUPS: Final = 8
+GROWTH: Final = ((0.4, 0.5), (0.75, 0.75), (1.0, 1.0))
+"""Until which share of the training which share of the width is learned from."""
+SMALLEST_PIXELS: Final = 32
+"""Less than that shows too little to learn from."""
 NORMALIZATIONS: Final[Mapping[str, Callable[[int], nn.Module]]] = {
     "batch": nn.BatchNorm2d,
     # Y. Wu, K. He, "Group Normalization", 2018, https://arxiv.org/abs/1803.08494: nothing of the batch in it.
@@ -63,8 +67,23 @@ def build(*, classes: int, pixels: int, normalization: str) -> nn.Sequential:
         norm(WIDTH),
         nn.ReLU(inplace=True),
     ]
-    size, channels_in, channels = pixels // 2, WIDTH, WIDTH
-    while size > FINAL_PIXELS:
+    channels_in, channels = WIDTH, WIDTH
+    for _ in range(_stages(pixels)):
         layers.append(Residual(channels_in, channels, norm))
-        channels_in, channels, size = channels, min(2 * channels, WIDEST), size // 2
+        channels_in, channels = channels, min(2 * channels, WIDEST)
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels_in, classes))
+
+
+def view_pixels(pixels: int, done: float) -> int:
+    """How wide the pictures are when this share of the training is done: a multiple of what the stages divide by."""
+    share = next(share for until, share in GROWTH if done < until)
+    stride: int = 2 ** (_stages(pixels) + 1)
+    return max(SMALLEST_PIXELS, round(share * pixels / stride) * stride)
+
+
+def _stages(pixels: int) -> int:
+    """How often the picture is halved after the first layer."""
+    size, stages = pixels // 2, 0
+    while size > FINAL_PIXELS and size % 2 == 0:
+        size, stages = size // 2, stages + 1
+    return stages

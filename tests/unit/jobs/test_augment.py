@@ -72,3 +72,13 @@ def test_a_view_keeps_shape_and_range() -> None:
     assert views.dtype == torch.float32
     assert 0 <= views.min() <= views.max() <= 1
     assert not torch.equal(views, pictures(objects))
+
+
+def test_a_smaller_view_shows_the_same() -> None:
+    objects = np.arange(8, dtype=np.uint64)
+    rows = torch.linspace(0.2, 0.8, PIXELS).view(1, 1, PIXELS, 1).expand(8, 3, PIXELS, PIXELS).contiguous()
+    full, half = (augmented(rows, objects, seed=1, epoch=0, view=0, pixels=size) for size in (PIXELS, PIXELS // 2))
+    assert half.shape == (8, 3, PIXELS // 2, PIXELS // 2)
+    shrunk = torch.nn.functional.avg_pool2d(full, 2)
+    # The edges of what is hidden, and of what lay outside, fall elsewhere.
+    assert (shrunk - half).abs().mean() < 0.02

@@ -24,10 +24,25 @@ def own(**changes: Any) -> nn.Module:
 
 
 @pytest.mark.parametrize("normalization", ["batch", "group"])
-@pytest.mark.parametrize("pixels", [32, 64, 96, 224])
+@pytest.mark.parametrize("pixels", [32, 64, 96, 224, 288])
 def test_our_own_network_takes_pictures_of_any_size(normalization: str, pixels: int) -> None:
     network = own(pixels=pixels, normalization=normalization)
     assert network(torch.rand(2, 3, pixels, pixels)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("pixels", range(32, 1025, 32))
+def test_pictures_grow_while_our_own_network_learns(pixels: int) -> None:
+    sizes = [networks.view_pixels("reef", pixels, done) for done in (0, 0.39, 0.4, 0.74, 0.75, 0.99)]
+    assert sizes == sorted(sizes)
+    assert 32 <= sizes[0] <= max(32, 2 / 3 * pixels)
+    assert sizes[-2:] == [pixels, pixels]
+    if pixels in (64, 288):
+        network = own(pixels=pixels)
+        assert {network(torch.rand(2, 3, size, size)).shape for size in sizes} == {(2, 5)}
+
+
+def test_a_network_of_timm_sees_pictures_of_one_size() -> None:
+    assert {networks.view_pixels("vit_tiny", 224, done) for done in (0, 0.5, 0.99)} == {224}
 
 
 def test_light_and_colour_cast_change_nothing() -> None:
