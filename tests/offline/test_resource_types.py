@@ -181,6 +181,13 @@ EVERYTHING: Resources = {
             },
         },
     },
+    "Rule": {
+        "Type": "AWS::Events::Rule",
+        "Properties": {
+            "EventPattern": {"source": ["aws.sagemaker"]},
+            "Targets": [{"Id": "any", "Arn": {"Fn::GetAtt": ["Function", "Arn"]}}],
+        },
+    },
     "Network": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/24", "EnableDnsHostnames": True}},
     "Subnet": {
         "Type": "AWS::EC2::Subnet",
@@ -270,6 +277,7 @@ LISTS: dict[str, Callable[[Account], Any]] = {
         "components"
     ],
     "AWS::GreengrassV2::Deployment": lambda account: account.client("greengrassv2").list_deployments()["deployments"],
+    "AWS::Events::Rule": lambda account: account.client("events").list_rules()["Rules"],
     "AWS::EC2::VPC": lambda account: account.client("ec2").describe_vpcs()["Vpcs"],
     "AWS::EC2::Subnet": lambda account: account.client("ec2").describe_subnets()["Subnets"],
     "AWS::EC2::InternetGateway": lambda account: account.client("ec2").describe_internet_gateways()["InternetGateways"],
@@ -325,6 +333,7 @@ def test_a_change_of_every_type_that_can_change_in_place_keeps_its_physical_id(s
         "ThingGroup": {"ThingGroupProperties": {"ThingGroupDescription": "others"}},
         "ThingPolicy": {"PolicyDocument": other},
         "RoleAlias": {"CredentialDurationSeconds": 900},
+        "Rule": {"EventPattern": {"source": ["aws.codebuild"]}, "Targets": []},
         "Network": {"EnableDnsHostnames": False},
         "Subnet": {"Tags": [{"Key": "Name", "Value": "another"}], "MapPublicIpOnLaunch": False},
         "Gateway": {"Tags": [{"Key": "Name", "Value": "another"}]},
