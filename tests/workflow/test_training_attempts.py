@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ OBJECTS = {"train": 6, "validation": 3, "test": 3}
 def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """The training stack and what it needs, with a person who approves, and a dataset."""
     folder = tmp_path_factory.mktemp("training")
-    changes = {"epochs": 4, "image_pixels": 32, "approval": "manual"}
+    changes = {"epochs": 3, "image_pixels": 32, "approval": "manual"}
     with Account(folder / "account") as account:
         account.bootstrap()
         deployed = Deployed(account, {}, folder)
@@ -96,56 +97,71 @@ def decided(training: Deployed, execution: str, status: str, **words: str) -> di
     return training.end_of(execution)
 
 
-def jobs(training: Deployed) -> list[dict[str, Any]]:
-    """Every training job, the oldest first."""
-    describe = training.client("sagemaker").describe_training_job
-    found = [describe(TrainingJobName=name) for name in training.job_names("Training")]
-    return sorted(found, key=lambda job: str(job["CreationTime"]))
-
-
 def log(training: Deployed, job: dict[str, Any]) -> str:
     return (training.account.state.folder / "jobs" / job["TrainingJobName"] / "log.txt").read_text()
 
 
-def test_a_training_without_quota_then_without_spot_comes_to_its_end_on_demand(training: Deployed) -> None:
+@dataclass(frozen=True)
+class Trained:
+    """An execution that trained, at its end, and the jobs that it made, the oldest first."""
+
+    execution: dict[str, Any]
+    jobs: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def adventurous(training: Deployed) -> Trained:
+    """A training that has no quota first, then loses its spot instances twice, the second time for good."""
+    before = training.job_names("Training")
     lack_quota(training, "ml.g5.xlarge", spot=True)
     training.account.faults.interrupt_training()
     training.account.faults.interrupt_training(for_good=True)
-
     execution = training.start("training", {"dataset_version": DATASET}, "adventurous")
     end = decided(training, execution, "Approved", ApprovalDescription="seen by the biologist")
+    describe = training.client("sagemaker").describe_training_job
+    made = [describe(TrainingJobName=name) for name in training.job_names("Training") if name not in before]
+    return Trained(end, sorted(made, key=lambda job: str(job["CreationTime"])))
 
-    assert end["status"] == "SUCCEEDED", end
-    assert end["output"]["accepted"] is True
-    assert end["output"]["reasons"][-1] == "approved in the registry by a person: seen by the biologist"
+
+def test_a_training_without_quota_then_without_spot_comes_to_its_end_on_demand(
+    training: Deployed, adventurous: Trained
+) -> None:
+    assert adventurous.execution["status"] == "SUCCEEDED", adventurous.execution
     attempt = ["Train", "NextAttempt"]
     judged = ["Trained", "FindChampion", "Evaluate", "Register", "Undecided", "AwaitApproval", "Model"]
-    assert training.states(execution) == ["Image", "Prepare", *attempt, *attempt, "Train", *judged]
+    states = training.states(adventurous.execution["executionArn"])
+    assert states == ["Image", "Prepare", *attempt, *attempt, "Train", *judged]
 
-    spot, demand = jobs(training)
+    spot, demand = adventurous.jobs
     assert [job["ResourceConfig"]["InstanceType"] for job in (spot, demand)] == ["ml.g6.xlarge", "ml.g5.xlarge"]
     assert (spot["EnableManagedSpotTraining"], demand["EnableManagedSpotTraining"]) == (True, False)
     assert (spot["TrainingJobStatus"], spot["SecondaryStatus"]) == ("Stopped", "MaxWaitTimeExceeded")
     assert demand["TrainingJobStatus"] == "Completed"
     epochs = [re.findall(r"^epoch=(\d)", log(training, job), re.MULTILINE) for job in (spot, demand)]
-    assert epochs == [["1", "2"], ["3", "4"]]
+    assert epochs == [["1", "2"], ["3"]]
+
+
+def test_a_model_that_a_person_approves_is_accepted_with_that_persons_words(
+    training: Deployed, adventurous: Trained
+) -> None:
+    output = adventurous.execution["output"]
+    assert output["accepted"] is True
+    assert output["reasons"][-1] == "approved in the registry by a person: seen by the biologist"
     assert training.keys("approvals/") == []
 
 
-def test_metrics_are_found_in_the_log_and_taken_for_nothing_else(training: Deployed) -> None:
-    """Of the training before, whose log is one of the real trainer."""
-    job = jobs(training)[-1]
+def test_metrics_are_found_in_the_log_and_taken_for_nothing_else(training: Deployed, adventurous: Trained) -> None:
+    job = adventurous.jobs[-1]
     text = log(training, job)
-    last = [line for line in text.splitlines() if line.startswith("epoch=")][-1]
-    told = dict(pair.split("=") for pair in last.split())
+    lines = [line for line in text.splitlines() if line.startswith("epoch=")]
+    told = dict(pair.split("=") for pair in lines[-1].split())
 
     found = {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]}
 
     assert found == pytest.approx({name: float(value) for name, value in told.items()})
     assert set(METRICS) - set(found) == {"gpu_memory_gib"}
     for metric in job["AlgorithmSpecification"]["MetricDefinitions"]:
-        matches = re.findall(metric["Regex"], text)
-        assert len(matches) == (metric["Name"] in found) * text.count("\nepoch="), metric["Name"]
+        assert len(re.findall(metric["Regex"], text)) == (len(lines) if metric["Name"] in found else 0), metric["Name"]
 
 
 def test_a_model_that_a_person_rejects_is_not_accepted(training: Deployed) -> None:

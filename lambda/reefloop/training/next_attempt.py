@@ -13,7 +13,7 @@ class TrainingFailed(Exception):
 
 
 class InstancesMissing(Exception):
-    """Neither type of instance could be had, on spot or on demand; the message says why for each, and what to do."""
+    """No type of instance could be had, on spot or on demand; the message says why for each, and what to do."""
 
 
 _MARKETS: Final = {True: "on spot", False: "on demand"}
