@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -18,6 +19,15 @@ ACCOUNT_ID = "123456789012"  # moto's own
 # Paths as S3's style: the host name must stay localhost, and no resolver knows bucket.localhost.
 # No retries: an error here is the account's own answer, and a second try would hide a fault planned for one call.
 _CONFIG = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, max_pool_connections=64)
+
+
+_making_clients = threading.Lock()  # a session is not safe to share between threads
+
+
+@cache
+def _session() -> Any:
+    """One for all accounts of the process, since every session reads the models of the services anew."""
+    return boto3.Session()
 
 
 # What a page asks of a person: a class, boxes, whether the boxes shown are right, or the boxes shown put right.
@@ -79,9 +89,7 @@ class State:
     endpoint: str = ""
     events: Bus | None = None
     closing: ExitStack = field(default_factory=ExitStack)
-    _session: Any = field(default_factory=lambda: boto3.Session(), repr=False)
     _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -100,10 +108,10 @@ class State:
         Clients are safe to share between threads and cost 10 to 300 ms each, so each is made once.
         """
         keys = {"aws_access_key_id": "offline", "aws_secret_access_key": "offline"} | credentials
-        with self._lock:
+        with _making_clients:
             name = (service, self.endpoint, *(keys[key] for key in sorted(keys)))
             if name not in self._clients:
-                self._clients[name] = self._session.client(
+                self._clients[name] = _session().client(
                     service, region_name=self.region, endpoint_url=self.endpoint, config=_CONFIG, **keys
                 )
             return self._clients[name]

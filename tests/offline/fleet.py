@@ -85,15 +85,17 @@ class Fleet:
         return str(made["deploymentId"])
 
     @contextmanager
-    def device(self, *groups: str, **platform: str) -> Iterator[CoreDevice]:
+    def device(self, *groups: str, settle_seconds: float = 0.15, **platform: str) -> Iterator[CoreDevice]:
         """A running device of these groups (ARNs)."""
-        device = self.provision(*groups, **platform)
+        device = self.provision(*groups, settle_seconds=settle_seconds, **platform)
         with device:
             yield device
 
-    def provision(self, *groups: str, **platform: str) -> CoreDevice:
+    def provision(self, *groups: str, settle_seconds: float = 0.15, **platform: str) -> CoreDevice:
         names = [arn.rpartition("/")[2] for arn in groups]
-        return provision(self.account.state, any_name("reef"), groups=names, platform=platform, settle_seconds=0.15)
+        return provision(
+            self.account.state, any_name("reef"), groups=names, platform=platform, settle_seconds=settle_seconds
+        )
 
     def effective(self, device: CoreDevice, deployment_id: str) -> dict[str, Any]:
         answer = self.greengrass.list_effective_deployments(coreDeviceThingName=device.thing)

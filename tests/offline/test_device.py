@@ -73,7 +73,7 @@ def test_a_component_that_breaks_takes_the_device_back_to_what_it_ran(fleet: Fle
     name, group = any_name("c"), fleet.group()
     fleet.component(name, "1.0.0", run="echo good >> log; exec sleep 60")
     fleet.component(name, "1.1.0", run="echo bad >> log; exit 3")
-    with fleet.device(group) as device:
+    with fleet.device(group, settle_seconds=0.5) as device:
         device.wait_for(fleet.deploy(group, {name: "1.0.0"}))
         deployment = fleet.deploy(group, {name: "1.1.0"})
         assert device.wait_for(deployment) == "FAILED"
@@ -88,7 +88,8 @@ def test_a_component_that_breaks_takes_the_device_back_to_what_it_ran(fleet: Fle
 def test_without_rollback_the_broken_component_stays_and_the_device_is_unhealthy(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
     fleet.component(name, run="false")
-    with fleet.device(group) as device:
+    # However busy the machine is, the script has ended before it counts as running.
+    with fleet.device(group, settle_seconds=30) as device:
         policies = {"failureHandlingPolicy": "DO_NOTHING"}
         deployment = fleet.deploy(group, {name: "1.0.0"}, deploymentPolicies=policies)
         assert device.wait_for(deployment) == "FAILED"
