@@ -121,4 +121,6 @@ class Finding:
 
 def finding(rule: str, what: str, where: Iterable[str]) -> Finding:
     """A finding in the words of its rule; a place that is named twice counts once."""
-    return Finding(rule, what, tuple(dict.fromkeys(where)))
+    # Names of files are bytes: what is no text is shown as \\udcff.
+    places = (place.encode(errors="backslashreplace").decode() for place in where)
+    return Finding(rule, what, tuple(dict.fromkeys(places)))

@@ -12,7 +12,7 @@ from typing import Final
 from jobs.audit.findings import Finding, finding
 from jobs.audit.image import Config, Image
 
-_PUBLIC: Final = re.compile(r"(^|/)(site|dist)-packages/")
+_PUBLIC: Final = re.compile(r"(^|/)((site|dist)-packages|python\d+\.\d+/test)/|^usr/share/doc/")
 
 # (what, a part that every match has, pattern). The part keeps the patterns away from nearly all files.
 _TOKENS: Final = (

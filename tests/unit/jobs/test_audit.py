@@ -291,6 +291,15 @@ def test_what_cannot_be_looked_at_is_no_clean_image(tmp_path: Path) -> None:
         assert summary.read_text().startswith("not audited: ")
 
 
+def test_names_that_are_no_text_are_told_all_the_same(tmp_path: Path) -> None:
+    setup = clean({os.fsdecode(b"usr/lib/\xff/libcuda.so"): b"\x7fELF"})
+
+    status, findings, summary = audited(tmp_path, setup)
+
+    assert (status, findings[0]["where"]) == (audit.FOUND, ["usr/lib/\\udcff/libcuda.so"])
+    assert "usr/lib/\\udcff/libcuda.so" in summary
+
+
 def test_a_summary_stays_within_what_a_build_can_export(tmp_path: Path) -> None:
     everything: dict[str, str | bytes] = {}
     for setup, _, _ in FAULTS.values():
