@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Jobs, functions and tests are hundreds of processes: without bytecode each would compile the project again.
+export PYTHONDONTWRITEBYTECODE :=
 STAGE ?= sandbox
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(1 + min(os.cpu_count(), 4))")
 
 .PHONY: help setup demo test check synth preflight deploy destroy bench constraints clean
 
@@ -28,8 +31,9 @@ demo: export DEMO_LABELER := $(LABELER)
 demo: setup ## the whole loop on this laptop, no AWS account needed
 	@python -m console demo $(if $(IMAGES),--images "$$DEMO_IMAGES") $(if $(LABELER),--labeler "$$DEMO_LABELER") $(if $(KEEP),--keep)
 
+# One process more than cores, since tests wait for jobs and devices.
 test: setup ## unit, handler, stack, workflow, edge and offline-account tests
-	@python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=term $(ARGS)
+	@python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 check: setup ## formatting, lint, types; synth, cdk-nag and cfn-lint of every stage
 	ruff format --check .

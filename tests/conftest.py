@@ -1,7 +1,16 @@
+from typing import Final
+
 import pytest
+
+LONG: Final = ("/workflow/", "/jobs/test_kill", "/jobs/test_learning", "/jobs/test_train", "/offline/", "/stacks/")
+"""Modules that take long, in the order in which they begin; a module's tests share what they set up."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole rounds first: they take minutes, and no process is to be left with them at the end."""
-    items.sort(key=lambda item: "/workflow/" not in item.path.as_posix())
+    """What takes long first: no process is to be left with it at the end."""
+    items.sort(key=lambda item: _rank(item.path.as_posix()))
+
+
+def _rank(path: str) -> int:
+    return next((rank for rank, part in enumerate(LONG) if part in path), len(LONG))

@@ -128,7 +128,7 @@ def test_a_phase_that_works_on_one_nucleus_alone_fails_the_deployment(fleet: Fle
 def test_a_component_that_fails_once_is_restarted(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
     fleet.component(name, run="echo try >> log; test $(wc -l < log) -gt 1 && exec sleep 60; exit 1")
-    with fleet.device(group) as device:
+    with fleet.device(group, settle_seconds=0.5) as device:
         assert device.wait_for(fleet.deploy(group, {name: "1.0.0"})) == "SUCCEEDED"
         assert (work(device, name) / "log").read_text().split() == ["try", "try"]
 
@@ -201,7 +201,7 @@ def test_too_many_failures_cancel_a_rollout(fleet: Fleet) -> None:
         "thresholdPercentage": 10.0,
         "minNumberOfExecutedThings": 1,
     }
-    with fleet.device(group) as device:
+    with fleet.device(group, settle_seconds=30) as device:
         deployment = fleet.deploy(
             group, {name: "1.0.0"}, iotJobConfiguration={"abortConfig": {"criteriaList": [criterion]}}
         )
