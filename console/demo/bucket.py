@@ -1,8 +1,6 @@
 """Reads a bucket: whole objects, and how much lies under a prefix."""
 
-import io
 import json
-import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -44,15 +42,6 @@ class Bucket:
             if error.response["Error"]["Code"] not in _MISSING:
                 raise
             return []
-
-    def read_member(self, key: str, member: str) -> Mapping[str, Any]:
-        """A JSON file in a tar archive."""
-        with tarfile.open(fileobj=io.BytesIO(self.read(key)), mode="r:*") as archive:
-            for entry in archive:
-                if entry.name.removeprefix("./") == member and (file := archive.extractfile(entry)):
-                    document: Mapping[str, Any] = json.load(file)
-                    return document
-        raise FileNotFoundError(f"s3://{self.name}/{key} has no {member}")
 
     def sizes(self, prefix: str) -> Iterator[int]:
         """Bytes of every object under a prefix."""

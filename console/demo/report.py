@@ -14,6 +14,8 @@ def print_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
     """Print the summary as tables."""
     for table in (
         _rounds(summary),
+        _models(summary),
+        _stages(summary),
         human_level(summary["human_level"]),
         _targets(summary),
         _devices(summary),
@@ -25,11 +27,27 @@ def print_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
 
 
 def _rounds(summary: Mapping[str, Any]) -> Table:
-    table = _table("round", "objects", "by machine", "by people", "label error", "epochs", "validation accuracy")
+    table = _table("round", "objects", "by machine", "by people", "label error")
     for row in summary["rounds"]:
         counts = (row["objects"], row["machine_labels"], row["human_labels"])
-        trained = (row["training_epochs"], _share(row["validation_accuracy"]))
-        table.add_row(row["round"], *map(_text, counts), _share(row["label_error"]), *map(_text, trained))
+        table.add_row(row["round"], *map(_text, counts), _share(row["label_error"]))
+    return table
+
+
+def _models(summary: Mapping[str, Any]) -> Table:
+    """What each round's model is worth, with 95 % intervals, and what its evaluation advises first."""
+    table = _table("model of round", "epochs", "validation accuracy", "test accuracy", "advice")
+    for row in summary["rounds"]:
+        rates = (_interval(row["validation"]), _interval(row["test"]))
+        table.add_row(row["round"], _text(row["training_epochs"]), *rates, next(iter(row["advice"]), "-"))
+    return table
+
+
+def _stages(summary: Mapping[str, Any]) -> Table:
+    stages = list(dict.fromkeys(stage for row in summary["rounds"] for stage in row["stage_seconds"]))
+    table = _table("seconds of round", *stages)
+    for row in summary["rounds"]:
+        table.add_row(row["round"], *(_text(row["stage_seconds"].get(stage)) for stage in stages))
     return table
 
 
@@ -80,6 +98,10 @@ def _table(*columns: str) -> Table:
 
 def _text(value: object) -> str:
     return "-" if value is None else str(value)
+
+
+def _interval(rate: Mapping[str, Any] | None) -> str:
+    return "-" if rate is None else f"{rate['accuracy']:.1%} ({100 * rate['low']:.1f} to {100 * rate['high']:.1f})"
 
 
 def _share(value: float | None) -> str:

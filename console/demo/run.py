@@ -12,6 +12,7 @@ from console.clients import load_settings
 from console.demo import inventory
 from console.demo.background import Background, drawing, synthesis
 from console.demo.fleet import Fleet
+from console.demo.measure import check_recipe
 from console.demo.people import People
 from console.demo.pictures import FIRST, GOLD, LATER, SECOND, UPLOAD, Collection, read_drawn, read_folder
 from console.demo.report import print_summary
@@ -92,6 +93,9 @@ class Demo:
             with time_limit(LIMIT_SECONDS - self.steps.total_seconds):
                 summary = self._live(account, open_, synthesizing, drawn, collection)
             print_summary(self.screen, summary)
+            if collection is None:
+                with self.steps.step("check"):
+                    check_recipe(summary["rounds"])
             if self.options.keep:
                 self._keep(account)
 

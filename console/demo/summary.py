@@ -73,7 +73,9 @@ class Collector:
         labels = count_labels(
             self._data.read_lines(c.round_key(name, "consolidated.manifest")), self.collection.truth_by_name
         )
-        model = self._model(execution)
+        version = execution.output.get(c.TRAINING, {}).get(c.MODEL_VERSION, "")
+        model = self._data.read_json(c.model_key(version, "model.json")) if version else {}
+        evaluation = self._data.read_json(c.model_key(version, "evaluation.json")) if version else {}
         return {
             "round": name,
             "objects": execution.output.get(c.LABELING, {}).get(c.OBJECTS, 0),
@@ -81,17 +83,19 @@ class Collector:
             "human_labels": labels.human,
             "label_error": _rounded(labels.error),
             "training_epochs": model.get("epochs"),
-            "validation_accuracy": _rounded(model.get("metrics", {}).get("validation_accuracy")),
+            "validation": _accuracy(evaluation.get("validation")),
+            "test": _accuracy(evaluation.get("test")),
+            "advice": evaluation.get("advice", []),
+            "stage_seconds": {
+                child.stage: round((child.stopped - child.started).total_seconds(), 1)
+                for child in execution.children
+                if child.stopped
+            },
         }
 
     def human_level(self, rounds: Mapping[str, Execution]) -> Mapping[str, Any]:
         """What the last round knows of the people; it knows their answers to gold in the rounds before."""
         return self._data.read_json(c.round_key(list(rounds)[-1], "human-level.json")) if rounds else {}
-
-    def _model(self, execution: Execution) -> Mapping[str, Any]:
-        """model.json of the round's model; empty when the round trained none."""
-        version = execution.output.get(c.TRAINING, {}).get(c.MODEL_VERSION)
-        return self._data.read_member(c.model_key(version, "model.tar.gz"), "model.json") if version else {}
 
     def targets(self, rounds: Mapping[str, Execution]) -> list[dict[str, Any]]:
         """What each target got from the last model that was compiled; the latency is that of its package, here."""
@@ -164,6 +168,14 @@ class Collector:
             )
             for version in versions
         }
+
+
+def _accuracy(rate: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The share that a model got right, with its 95 % interval, from the share that it got wrong."""
+    if rate is None:
+        return None
+    right = {"accuracy": 1 - rate["error"], "low": 1 - rate["high"], "high": 1 - rate["low"]}
+    return {name: _rounded(value) for name, value in right.items()} | {"objects": rate["objects"]}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -2,21 +2,24 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from console.demo.fleet import Fleet
+from console.demo.measure import check_recipe
 from console.demo.pictures import Collection
 from console.demo.summary import Collector
+from console.errors import Failure
 from console.executions import Execution
 from console.photos import Photo
 from console.project import Project
 from offline.account import Account
-from tests.any import any_round, tar_gz
+from tests.any import any_evaluation, any_round
 
 Put = Callable[[str, object], None]
 
@@ -81,8 +84,8 @@ def test_a_round_counts_its_labels_by_who_gave_them(collector: Collector, bucket
         "rounds/1/consolidated.manifest",
         [labeled(aa, "crab", "no"), labeled(bb, "crab", "yes"), labeled(cc, "crab", "yes")],
     )
-    model = {"epochs": 7, "metrics": {"validation_accuracy": 0.87654}}
-    put("models/1-0a1b2c3d/model.tar.gz", tar_gz({"model.json": json.dumps(model).encode()}))
+    put("models/1-0a1b2c3d/model.json", {"epochs": 7})
+    put("models/1-0a1b2c3d/evaluation.json", any_evaluation("1-0a1b2c3d", error=0.12))
 
     found = collector.round(
         "1", execution(labeling={"objects": 3}, training={"model_version": "1-0a1b2c3d", "accepted": True})
@@ -95,8 +98,31 @@ def test_a_round_counts_its_labels_by_who_gave_them(collector: Collector, bucket
         "human_labels": 2,
         "label_error": 0.3333,
         "training_epochs": 7,
-        "validation_accuracy": 0.8765,
+        "validation": {"accuracy": 0.92, "low": 0.84, "high": 0.96, "objects": 800},
+        "test": {"accuracy": 0.88, "low": 0.76, "high": 0.94, "objects": 100},
+        "advice": ["Work on avoidable bias."],
+        "stage_seconds": {},
     }
+
+
+def test_a_round_says_how_long_each_stage_took(collector: Collector) -> None:
+    began = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    stages = [
+        replace(execution(), stage=stage, started=began, stopped=began + timedelta(seconds=seconds))
+        for stage, seconds in (("labeling", 20.04), ("training", 70))
+    ]
+    assert collector.round("1", replace(execution(), children=tuple(stages)))["stage_seconds"] == {
+        "labeling": 20.0,
+        "training": 70.0,
+    }
+
+
+@pytest.mark.parametrize(("accuracy", "high", "learned"), [(0.95, 0.98, True), (0.88, 0.93, True), (0.8, 0.89, False)])
+def test_the_demo_fails_where_a_model_surely_learned_too_little(accuracy: float, high: float, learned: bool) -> None:
+    worse = {"accuracy": accuracy, "low": 0.7, "high": high, "objects": 70}
+    rounds = [{"round": "1", "validation": None}, {"round": "2", "validation": worse}]
+    with nullcontext() if learned else pytest.raises(Failure, match=r"round 2 has a validation accuracy of 80\.0%"):
+        check_recipe(rounds)
 
 
 def test_a_round_without_new_images_has_no_numbers_but_its_zeros(collector: Collector) -> None:
@@ -107,7 +133,10 @@ def test_a_round_without_new_images_has_no_numbers_but_its_zeros(collector: Coll
         "human_labels": 0,
         "label_error": None,
         "training_epochs": None,
-        "validation_accuracy": None,
+        "validation": None,
+        "test": None,
+        "advice": [],
+        "stage_seconds": {},
     }
 
 
