@@ -116,7 +116,7 @@ class Stack:
             if old.type != new.type:
                 raise self._failed(new, f"Update of resource type is not permitted: {old.type} to {new.type}")
             if old.properties == new.properties:
-                self.resources[name] = new
+                self._last(name, new)
                 return
         replaces = old is not None and new.must_replace(old)
         reason = "Requested update requires the creation of a new physical resource; hence creating one."
@@ -125,9 +125,13 @@ class Stack:
             new.make(self.place, self.name, old)
         except Failed as error:
             raise self._failed(new, str(error)) from error
-        self.resources.pop(name, None)
-        self.resources[name] = new
+        self._last(name, new)
         self._note(new, f"{verb}_COMPLETE")
+
+    def _last(self, name: str, resource: Deployed) -> None:
+        """Keep the resource behind those that it refers to: they are removed in the opposite order."""
+        self.resources.pop(name, None)
+        self.resources[name] = resource
 
     def _delete(self, resource: Deployed) -> bool:
         self._note(resource, "DELETE_IN_PROGRESS")

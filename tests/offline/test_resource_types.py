@@ -184,7 +184,10 @@ EVERYTHING: Resources = {
     "Rule": {
         "Type": "AWS::Events::Rule",
         "Properties": {
-            "EventPattern": {"source": ["aws.sagemaker"]},
+            "EventPattern": {
+                "source": ["aws.sagemaker"],
+                "detail-type": ["SageMaker Model Package State Change"],
+            },
             "Targets": [{"Id": "any", "Arn": {"Fn::GetAtt": ["Function", "Arn"]}}],
         },
     },
@@ -333,7 +336,7 @@ def test_a_change_of_every_type_that_can_change_in_place_keeps_its_physical_id(s
         "ThingGroup": {"ThingGroupProperties": {"ThingGroupDescription": "others"}},
         "ThingPolicy": {"PolicyDocument": other},
         "RoleAlias": {"CredentialDurationSeconds": 900},
-        "Rule": {"EventPattern": {"source": ["aws.codebuild"]}, "Targets": []},
+        "Rule": {"Description": "another", "Targets": []},
         "Network": {"EnableDnsHostnames": False},
         "Subnet": {"Tags": [{"Key": "Name", "Value": "another"}], "MapPublicIpOnLaunch": False},
         "Gateway": {"Tags": [{"Key": "Name", "Value": "another"}]},
@@ -353,6 +356,7 @@ def test_a_change_of_every_type_that_can_change_in_place_keeps_its_physical_id(s
     before = stacks.ids("everything")
     assert stacks.update("everything", changed)["StackStatus"] == "UPDATE_COMPLETE", stacks.failures("everything")
     assert stacks.ids("everything") == before
+    assert stacks.delete("everything") == "DELETE_COMPLETE"
 
 
 def test_a_machine_made_by_a_stack_executes_with_its_substitutions(account: Account, stacks: Stacks) -> None:
