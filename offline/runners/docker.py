@@ -7,7 +7,6 @@ import argparse
 import base64
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +15,9 @@ from typing import Any, Final, NamedTuple, NoReturn
 from botocore.exceptions import ClientError
 
 from offline.runners import Job, JobFailed, base_images
+from offline.runners.built import MANIFEST, Built, configuration, keep, manifest
 from offline.runners.images import Dockerfile, DockerfileError, folder_of
 from offline.runners.layers import CommandError, lay_out, names, packed, tar
-
-_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
-_CONFIG: Final = "application/vnd.docker.container.image.v1+json"
-_LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar"
 
 
 class Answer(NamedTuple):
@@ -30,18 +26,6 @@ class Answer(NamedTuple):
     status: int = 0
     output: bytes = b""
     error: str = ""
-
-
-@dataclass(frozen=True)
-class Built:
-    """An image: its configuration, its layers as tars, lowest first, and where the files of the topmost ones lie."""
-
-    config: Mapping[str, Any]
-    layers: Sequence[bytes]
-    digest: str = ""
-    """What a registry calls it, with its name; empty for an image that was only built."""
-    dockerfile: Dockerfile | None = None
-    rootfs: Path | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -123,7 +107,7 @@ class Docker:
         lay_out(dockerfile, context, rootfs)
         layers = [*base.layers, packed(rootfs)]
         environment = dict(one.partition("=")[::2] for one in base.config["config"]["Env"]) | dockerfile.environment
-        config = _config(
+        config = configuration(
             layers,
             environment,
             Entrypoint=dockerfile.entrypoint,
@@ -154,10 +138,10 @@ class Docker:
         self._ecr().put_image(
             repositoryName=repository,
             imageTag=tag,
-            imageManifest=json.dumps(_manifest(found)),
-            imageManifestMediaType=_MANIFEST,
+            imageManifest=json.dumps(manifest(found)),
+            imageManifestMediaType=MANIFEST,
         )
-        _keep(found, folder)
+        keep(found, folder)
         return Answer(output=f"{asked.reference}\n".encode())
 
     def _manifest_inspect(self, asked: argparse.Namespace, _: Path, __: str) -> Answer:
@@ -181,7 +165,7 @@ class Docker:
         if reference not in self._images:
             base = base_images.find(reference)
             layers = [tar({name: (b"", 0o755) for name in base.files})]
-            config = _config(layers, base.environment)
+            config = configuration(layers, base.environment)
             self._images[reference] = Built(config, layers, f"{base.name}@{base.digest}")
         return self._images[reference]
 
@@ -228,44 +212,3 @@ _COMMANDS: Final[Mapping[str, _Command]] = {
     "docker push": _Command(Docker._push, {**_QUIET, **_REFERENCE}),
     "docker manifest inspect": _Command(Docker._manifest_inspect, _REFERENCE),
 }
-
-
-def _config(layers: Sequence[bytes], environment: Mapping[str, str], **config: Any) -> dict[str, Any]:
-    return {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {"Env": [f"{name}={value}" for name, value in environment.items()], **config},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(one).hexdigest()}" for one in layers]},
-        "history": [],
-    }
-
-
-def _manifest(found: Built) -> dict[str, Any]:
-    config = json.dumps(found.config).encode()
-    return {
-        "schemaVersion": 2,
-        "mediaType": _MANIFEST,
-        "config": _described(_CONFIG, config),
-        "layers": [_described(_LAYER, layer) for layer in found.layers],
-    }
-
-
-def _described(kind: str, blob: bytes) -> dict[str, Any]:
-    return {"mediaType": kind, "digest": f"sha256:{hashlib.sha256(blob).hexdigest()}", "size": len(blob)}
-
-
-def _keep(found: Built, folder: Path) -> None:
-    """Lay a pushed image down as jobs run it: its own files and words, without the base's."""
-    if found.dockerfile is None or found.rootfs is None:
-        raise CommandError("only an image that was built here can be run here")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    shutil.copytree(found.rootfs, folder / "rootfs")
-    words = {
-        "entrypoint": found.dockerfile.entrypoint,
-        "command": found.dockerfile.command,
-        "environment": found.dockerfile.environment,
-        "workdir": found.dockerfile.workdir,
-        "labels": found.config["config"]["Labels"],
-    }
-    (folder / "image.json").write_text(json.dumps(words, indent=2))
