@@ -108,10 +108,15 @@ def _read(asked: argparse.Namespace, reader: Reader) -> Image:
     if not root.is_dir():
         raise NotAuditable(f"{root} is neither a folder nor a file")
     image = folder(root, reader)
-    beside = root.absolute().with_name(f"{root.absolute().name}.json")
-    if asked.config or beside.is_file():
-        image.config = _config(asked.config or beside)
+    if described := asked.config or _beside(root.absolute()):
+        image.config = _config(described)
     return image
+
+
+def _beside(root: Path) -> Path | None:
+    """The file with the folder's name and .json, where there is one; / has neither name nor neighbour."""
+    path = root.parent / f"{root.name}.json"
+    return path if root.name and path.is_file() else None
 
 
 def _config(path: Path) -> Config:

@@ -153,9 +153,9 @@ FAULTS: dict[str, tuple[Setup, str, str]] = {
     ),
     "no entry point": (clean(config={"Entrypoint": None, "Cmd": ["bash"]}), "entry-point", 'CMD ["bash"]'),
     "an entry point that is not there": (
-        clean(config={"Entrypoint": ["/opt/venv/bin/python3"]}),
+        clean(config={"Entrypoint": ["/opt/venv/bin/python2"]}),
         "entry-point",
-        'ENTRYPOINT ["/opt/venv/bin/python3"]',
+        'ENTRYPOINT ["/opt/venv/bin/python2"]',
     ),
     "a file under /opt/ml": (clean({"opt/ml/code/train.py": "import torch"}), "opt-ml", "opt/ml/code/train.py"),
     "a volume at /opt/ml": (clean(config={"Volumes": {"/opt/ml": {}}}), "opt-ml", "VOLUME /opt/ml"),

@@ -2,14 +2,17 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobs import audit
+from jobs.audit import reading
 from jobs.paths import Root
 from tests.unit.jobs.faults_to_plant import FAULTS
 from tests.unit.jobs.images_to_audit import Setup, clean, lay
@@ -87,6 +90,52 @@ def test_a_folder_that_nothing_describes_is_looked_at_by_its_files(
     said = capsys.readouterr().out
     assert "usr/bin/nvidia-smi" in said
     assert "were not looked at" in said
+
+
+def test_the_root_of_a_running_system_has_no_description_beside_it() -> None:
+    assert audit._beside(Path("/")) is None
+
+
+def test_a_description_that_lies_elsewhere_is_named(tmp_path: Path) -> None:
+    root = lay(tmp_path / "root", clean().files)
+    (tmp_path / "inspected").write_text(json.dumps([clean(config={"User": "1000"}).config]))
+    (tmp_path / "broken").write_text("{")
+
+    for name, status in (("inspected", audit.FOUND), ("broken", audit.NOT_AUDITABLE), ("absent", audit.NOT_AUDITABLE)):
+        with pytest.raises(SystemExit) as end:
+            audit.run(Root(tmp_path), [str(root), "--config", str(tmp_path / name)])
+        assert end.value.code == status
+
+
+def test_packages_that_rpm_has_only_logged_are_installed(tmp_path: Path) -> None:
+    root = lay(tmp_path / "root", clean().files)
+    place = root / "var/lib/rpm/rpmdb.sqlite"
+    place.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(place)) as open_database:
+        open_database.executescript("PRAGMA journal_mode=WAL; CREATE TABLE Name (key TEXT NOT NULL);")
+        open_database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        open_database.execute("INSERT INTO Name VALUES ('nvidia-driver-cuda')")
+        open_database.commit()
+        assert b"nvidia-driver-cuda" not in place.read_bytes()
+
+        with pytest.raises(SystemExit) as end:
+            audit.run(Root(tmp_path), [str(root), "--summary", str(tmp_path / "summary")])
+
+    assert end.value.code == audit.FOUND
+    assert "nvidia-driver-cuda (in var/lib/rpm/rpmdb.sqlite)" in (tmp_path / "summary").read_text()
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, mode: str) -> Any:
+        raise PermissionError(path, mode)
+
+    root = lay(tmp_path / "root", {"etc/shadow": "root:*"})
+    monkeypatch.setattr(reading.Path, "open", refuse)
+
+    image = reading.folder(root, reading.Reader(tmp_path))
+
+    assert image.unreadable == ["etc/shadow"]
+    assert [found.where for found in audit.audit(image) if found.rule == "unreadable"] == [("etc/shadow",)]
 
 
 def test_what_cannot_be_looked_at_is_no_clean_image(tmp_path: Path) -> None:
