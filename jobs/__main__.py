@@ -73,15 +73,24 @@ def _fail(root: Root, verb: Verb, reason: str) -> int:
     print(f"error: {reason}", file=sys.stderr)
     if verb.failure:
         path = root.path / verb.failure
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("x", encoding="utf-8") as file:
-                file.write(reason[:FAILURE_CHARACTERS])
+                file.write(_shortened(reason))
         except FileExistsError:
             pass
         except OSError as error:
             print(f"error: the reason could not be written to {path}: {error}", file=sys.stderr)
     return 1
+
+
+def _shortened(reason: str) -> str:
+    """One line that fits; what is too long loses its middle, since what to do stands at the end."""
+    line = " ".join(reason.split()).encode(errors="backslashreplace").decode()
+    if len(line) <= FAILURE_CHARACTERS:
+        return line
+    half = FAILURE_CHARACTERS // 2
+    return f"{line[: half - 1]}…{line[-half:]}"
 
 
 def _full_disk(error: BaseException | None) -> OSError | None:
@@ -93,7 +102,9 @@ def _full_disk(error: BaseException | None) -> OSError | None:
     return None
 
 
-def _stop(_number: int, _frame: object) -> NoReturn:
+def _stop(number: int, _frame: object) -> NoReturn:
+    # Who asks twice must not interrupt the stopping.
+    signal.signal(number, signal.SIG_IGN)
     raise Interrupted("told to stop")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from jobs import __main__ as entry
 from jobs.__main__ import VERBS, main
+from jobs.errors import Interrupted, JobError
 from jobs.paths import Root
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,6 +46,28 @@ def test_what_nobody_expected_is_a_failure_with_its_kind(tmp_path: Path, monkeyp
     monkeypatch.setattr("jobs.paths.run", lambda root, arguments: 1 / 0, raising=False)
     assert main(["train"]) == 1
     assert (tmp_path / "output/failure").read_text().startswith("unexpected ZeroDivisionError: division by zero")
+
+
+def test_a_long_reason_loses_its_middle_and_stays_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(root: Root, arguments: list[str]) -> None:
+        raise JobError("what \ud800\nis " + "long " * 1000 + "wrong: do this")
+
+    monkeypatch.setenv("ML_ROOT", str(tmp_path))
+    monkeypatch.setitem(entry.VERBS, "train", entry.Verb("jobs.paths", "output/failure"))
+    monkeypatch.setattr("jobs.paths.run", fail, raising=False)
+    assert main(["train"]) == 1
+    sentence = (tmp_path / "output/failure").read_text()
+    assert len(sentence) == entry.FAILURE_CHARACTERS
+    assert sentence.startswith("what \\ud800 is long")
+    assert sentence.endswith("wrong: do this")
+
+
+def test_being_told_to_stop_twice_does_not_interrupt_the_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
+    handled = []
+    monkeypatch.setattr(signal, "signal", lambda *given: handled.append(given))
+    with pytest.raises(Interrupted):
+        entry._stop(signal.SIGTERM, None)
+    assert handled == [(signal.SIGTERM, signal.SIG_IGN)]
 
 
 def test_files_are_under_opt_ml_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
