@@ -81,8 +81,12 @@ def uncertain_below(logits: Logits, targets: Targets, temperature: float) -> flo
     """
     confidences, right = _judged(logits, targets, temperature)
     order = np.argsort(-confidences)
-    allowed = np.flatnonzero(np.cumsum(~right[order]) <= REVIEW_ERROR * np.arange(1, len(right) + 1))
-    lowest = confidences[order][allowed[-1]] if len(allowed) else 1.0
+    ordered = confidences[order]
+    within = np.cumsum(~right[order]) <= REVIEW_ERROR * np.arange(1, len(right) + 1)
+    # A threshold takes all that are equally sure or none of them.
+    last_of_equals = np.append(ordered[1:] < ordered[:-1], True)
+    allowed = np.flatnonzero(within & last_of_equals)
+    lowest = ordered[allowed[-1]] if len(allowed) else 1.0
     return float(max(lowest, np.quantile(confidences, REVIEW_SHARE)))
 
 

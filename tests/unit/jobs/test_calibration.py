@@ -84,6 +84,12 @@ def test_everything_goes_to_review_when_the_surest_are_wrong() -> None:
     assert uncertain_below(two_classes(np.array([9.0, 5.0, 1.0])), np.array([1, 1, 0]), 1.0) == 1
 
 
+def test_answers_that_are_equally_sure_go_to_review_together() -> None:
+    # A network that gives one answer to everything, right of the first 60 objects.
+    logits, targets = two_classes(np.ones(100)), (np.arange(100) >= 60).astype(np.int64)
+    assert uncertain_below(logits, targets, 1.0) == 1
+
+
 def test_the_calibration_error_is_the_distance_of_confidence_and_accuracy() -> None:
     found = Reliability()
     # Four objects at 0.9 of which three are right, and six at 0.55 of which all are.
