@@ -6,6 +6,7 @@ a test error above the validation error says that the splits differ. Work pays m
 Whether a step is there at all, its interval says.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -172,11 +173,20 @@ def _between(difference: Difference) -> str:
 
 
 def _needed(difference: Difference, *parts: tuple[Rate, str]) -> str:
-    """How many objects would tell: the widest of the intervals narrows with the root of their number."""
-    rate, what = max(parts, key=lambda part: part[0].high - part[0].low)
-    spread = max(rate.high - rate.error, rate.error - rate.low)
-    needed = rate.objects * (spread / difference.value) ** 2
+    """How many more objects of one kind would tell; nothing where no number of them would.
+
+    The widest of the intervals narrows with the root of their number, the others stay and leave it less room.
+    """
+    (rate, what), *others = sorted(parts, key=lambda part: -_spread(part[0]))
+    room = difference.value**2 - sum(_spread(other) ** 2 for other, _ in others)
+    if room <= 0:
+        return ""
+    needed = rate.objects * _spread(rate) ** 2 / room
     if not rate.objects < needed <= _USEFUL:
         return ""
-    digits = 1 - len(str(int(needed)))
-    return f": about {round(needed, digits):.0f} {what} in place of {rate.objects} would tell"
+    step = 10 ** (len(str(int(needed))) - 1)
+    return f": about {math.ceil(needed / step) * step} {what} in place of {rate.objects} would tell"
+
+
+def _spread(rate: Rate) -> float:
+    return max(rate.high - rate.error, rate.error - rate.low)

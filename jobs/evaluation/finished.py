@@ -5,6 +5,7 @@ import tarfile
 from pathlib import Path
 from typing import Any, Final
 
+from jobs.evaluation.rates import accuracy
 from jobs.model_package import ModelPackage
 from jobs.paths import atomic, write_json
 
@@ -37,7 +38,7 @@ def _card(card: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Any]:
         **card,
         "metrics": {
             **card["metrics"],
-            "test_accuracy": 1 - test["error"],
+            "test_accuracy": accuracy(test["error"], test["objects"]),
             "test_objects": test["objects"],
             "test_calibration_error_before": calibration["before"],
             "test_calibration_error": calibration["after"],

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from jobs.evaluation.advice import percent
 from jobs.evaluation.comparison import Comparison
-from jobs.evaluation.rates import Rate
+from jobs.evaluation.rates import Rate, accuracy
 from jobs.evaluation.tables import ClassFigures
 from jobs.labeling.intervals import CONFIDENCE
 
@@ -38,10 +38,10 @@ def judged(test: Rate, classes: list[ClassFigures], comparison: Comparison | Non
 
 
 def _accuracy(test: Rate, minimum: float) -> Check:
-    accuracy = 1 - test.error
-    passed = accuracy >= minimum
+    reached = accuracy(test.error, test.objects)
+    passed = reached >= minimum
     word = "reaches" if passed else "is below"
-    reason = f"test accuracy {accuracy:.4f} ({test.objects} objects) {word} the minimum {minimum:g}"
+    reason = f"test accuracy {reached:.4f} ({test.objects} objects) {word} the minimum {minimum:g}"
     return Check("minimum_accuracy", passed, reason)
 
 

@@ -62,6 +62,11 @@ class Difference:
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
+def accuracy(error: float, objects: int) -> float:
+    """The share that was right, as counting gives it: 1 - error can miss 0.93 by a rounding, and a minimum with it."""
+    return (objects - round(error * objects)) / objects
+
+
 def interval(count: int, objects: int) -> tuple[float, float]:
     """The exact two-sided 95 % interval of a share of which `count` were counted; (0, 1) for no objects."""
     if objects == 0:

@@ -1,5 +1,7 @@
 """Avoidable bias and variance, what can be told of them, and the advice that follows."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,10 +137,33 @@ def sentence(found: Findings, start: str) -> str:
 def test_what_cannot_be_told_comes_with_the_number_of_objects_that_would_tell() -> None:
     found = findings(human=people(1, 100), train=(100, 5000), validation=(100, 5000))
     said = sentence(found, "Avoidable bias of 1.00 % cannot be told from none")
-    assert "about 2000 gold objects in place of 100 would tell" in said
+    assert "about 3000 gold objects in place of 100 would tell" in said
     enough = findings(human=people(20, 2000), train=(100, 5000), validation=(100, 5000))
     assert enough.bias
     assert enough.bias.sign == 1
+
+
+@given(st.integers(1, 60), st.sampled_from([50, 200, 1000]), st.integers(0, 5), st.sampled_from([10, 300, 5000]))
+def test_the_number_of_objects_that_would_tell_does_tell(
+    errors: int, objects: int, train_errors: int, train_objects: int
+) -> None:
+    rates = {
+        "validation": Rate.counted(min(errors, objects), objects),
+        "training": Rate.counted(min(train_errors, train_objects), train_objects),
+    }
+    said = [one for one in with_rates(rates).advice() if "would tell" in one]
+    if not said:
+        return
+    needed, kind, had = re.findall(r"about (\d+) (\w+) objects in place of (\d+) would", said[0])[0]
+    assert int(needed) > int(had)
+    error = rates[kind].error
+    rates[kind] = Rate.counted(round(error * int(needed)), int(needed))
+    # As near as counting whole errors can come to the rate that was seen.
+    assert with_rates(rates).variance.low > -1 / int(needed)
+
+
+def with_rates(rates: dict[str, Rate]) -> Findings:
+    return Findings(None, rates["training"], rates["validation"], rates["validation"])
 
 
 def test_below_the_human_level_people_no_longer_bound_what_is_possible() -> None:

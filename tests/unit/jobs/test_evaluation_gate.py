@@ -40,6 +40,11 @@ def test_the_minimum_accuracy_is_enough(errors: int, passed: bool) -> None:
     assert f"{1 - errors / 100:.4f} (100 objects) {'reaches' if passed else 'is below'} the minimum 0.8" in found.reason
 
 
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_a_minimum_that_is_just_reached_is_reached(percent: int) -> None:
+    assert checks(errors=100 - percent, minimum=percent / 100)["minimum_accuracy"].passed
+
+
 def test_without_a_minimum_recall_there_is_no_such_check() -> None:
     assert set(checks(rights=(0, 0, 0, 0))) == {"minimum_accuracy", "champion"}
 
