@@ -2,10 +2,15 @@
 
 from io import BytesIO
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+
+DEEP: Final = ("I", "F")
+"""Grey values of 16 bits and more, of which Pillow keeps 0 to 255 and makes the rest white:
+https://pillow.readthedocs.io/en/stable/handbook/concepts.html#modes"""
 
 
 class UnreadableImage(Exception):
@@ -43,7 +48,13 @@ def decoded(content: bytes) -> Image.Image:
     """
     try:
         with Image.open(BytesIO(content)) as image:
+            if image.mode.startswith(DEEP):
+                raise UnreadableImage(
+                    f"more than 8 bits per channel ({image.mode}), which would be cut off: convert it"
+                )
             return image.convert("RGB")
+    except UnreadableImage:
+        raise
     except UnidentifiedImageError:
         raise UnreadableImage("UnidentifiedImageError: no image format that is known") from None
     # Pillow's decoders raise nearly anything on bytes that are not an image.

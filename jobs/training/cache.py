@@ -150,6 +150,8 @@ def _decoded(path: Path) -> Image.Image:
     for pause in (*PAUSES_SECONDS, None):
         try:
             return images.decoded(path.read_bytes())
+        except ValueError:
+            raise UnreadableImage("missing: no file can have this name") from None
         except OSError as error:
             if error.errno in ABSENT:
                 raise UnreadableImage("missing") from None

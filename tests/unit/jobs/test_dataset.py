@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from jobs import images
 from jobs.errors import JobError
@@ -146,6 +148,18 @@ def test_what_cannot_be_read_is_listed_and_left_out(version: Path, tmp_path: Pat
     train, validation = dataset.splits["train"], dataset.splits["validation"]
     assert (train.targets.tolist(), validation.targets.tolist()) == ([1, 2, 0, 1, 2], [0, 2])
     assert validation.images([1]).equal(torch.tensor(images.load(folder / "8.png", PIXELS)).permute(2, 0, 1)[None])
+
+
+def test_a_picture_of_16_bits_is_refused_and_not_made_white() -> None:
+    buffer = BytesIO()
+    Image.fromarray(np.full((8, 8), 30_000, np.uint16)).save(buffer, "PNG")
+    with pytest.raises(UnreadableImage, match=r"more than 8 bits per channel \(I;16\)"):
+        images.decoded(buffer.getvalue())
+
+
+def test_a_name_that_no_file_can_have_is_a_missing_image(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImage, match="missing"):
+        Files([tmp_path / "a\0.png"], 32).read(np.array([0]), np.empty((1, 32, 32, 3), np.uint8))
 
 
 def test_too_many_unreadable_images_fail_the_job_with_their_number(version: Path, tmp_path: Path) -> None:
