@@ -15,7 +15,7 @@ from jobs import audit
 from jobs.audit import reading
 from jobs.paths import Root
 from tests.unit.jobs.faults_to_plant import FAULTS
-from tests.unit.jobs.images_to_audit import Setup, clean, lay
+from tests.unit.jobs.images_to_audit import LINK, Setup, clean, lay
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -129,7 +129,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(path: Path, mode: str) -> Any:
         raise PermissionError(path, mode)
 
-    root = lay(tmp_path / "root", {"etc/shadow": "root:*"})
+    root = lay(tmp_path / "root", {"etc/shadow": "root:*", "etc/localtime": LINK + "/usr/share/zoneinfo/UTC"})
     monkeypatch.setattr(reading.Path, "open", refuse)
 
     image = reading.folder(root, reading.Reader(tmp_path))
