@@ -128,7 +128,7 @@ class _Loop:
         # The last ballot is counted by all, whether they stop or not.
         stop |= any(self.vote.close()[:1])
         steps, seconds = self.progress.step - first_step, time.monotonic() - started
-        if not stop or self.progress.step == self.plan.steps:
+        if steps and (not stop or self.progress.step == self.plan.steps):
             self.save(first_step)
         if stop:
             raise Interrupted(

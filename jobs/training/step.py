@@ -84,7 +84,7 @@ class Trainer:
 
     def _learn(self, part: Batch, share: float, *, epoch: int, step: int) -> None:
         images = part.images.float() / SCALE
-        pixels = networks.view_pixels(self.chosen.network, images.shape[-1], epoch / self.chosen.epochs)
+        pixels = networks.view_pixels(self.chosen.network, images.shape[-1], (epoch + 1) / self.chosen.epochs)
         views = augmented(images, part.objects, seed=self.chosen.seed, epoch=epoch, view=step, pixels=pixels)
         with self.precision.autocast(self.device):
             logits = self._parallel(views.contiguous(memory_format=torch.channels_last)).float()

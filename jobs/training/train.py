@@ -37,12 +37,13 @@ def run(root: Root, arguments: list[str]) -> None:
         raise JobError(f"train takes hyperparameters, not arguments; got {arguments[0]!r}")
     chosen = Hyperparameters.read(root.hyperparameters)
     cluster = Cluster.of(root)
-    chosen.for_processes(cluster.processes)
     if cluster.options and not launched(os.environ):
+        chosen.for_processes(cluster.processes)
         launch(cluster.options, cluster.environment)
         return
     with joined() as processes:
-        _train(root, chosen, processes)
+        # torchrun may have been started by hand, with any number of them.
+        _train(root, chosen.for_processes(processes.size), processes)
 
 
 def _train(root: Root, chosen: Hyperparameters, processes: Processes) -> None:

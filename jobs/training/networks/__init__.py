@@ -30,7 +30,7 @@ def build(name: str, *, classes: int, pixels: int, normalization: str, pretraine
 
 
 def view_pixels(name: str, pixels: int, done: float) -> int:
-    """How wide the pictures may be that a network learns from, when this share of its training is done.
+    """How wide the pictures may be that a network learns from, up to this share of its training.
 
     Small ones at first: they teach what there is to see at a fraction of the cost, so that more of them fit into the
     same time. M. Tan, Q. Le, "EfficientNetV2: Smaller Models and Faster Training", 2021, section 4,

@@ -75,8 +75,8 @@ def build(*, classes: int, pixels: int, normalization: str) -> nn.Sequential:
 
 
 def view_pixels(pixels: int, done: float) -> int:
-    """How wide the pictures are when this share of the training is done: a multiple of what the stages divide by."""
-    share = next(share for until, share in GROWTH if done < until)
+    """How wide the pictures are up to this share of the training: a multiple of what the stages divide by."""
+    share = next(share for until, share in GROWTH if done <= until)
     stride: int = 2 ** (_stages(pixels) + 1)
     return max(SMALLEST_PIXELS, round(share * pixels / stride) * stride)
 

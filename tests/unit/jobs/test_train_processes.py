@@ -140,6 +140,18 @@ def test_two_processes_leave_one_model_that_both_have_tested(root: Path) -> None
     assert "epoch=1" not in (root / "log-1").read_text()
 
 
+def test_more_processes_than_a_batch_has_parts_for_are_refused_whoever_started_them(root: Path) -> None:
+    hyperparameters(root, batch_size=2, accumulation=2)
+    both = [
+        started(train, str(root), log=root / f"log-{rank}", **environment)
+        for rank, environment in enumerate(ranks(2, free_port()))
+    ]
+    for process in both:
+        process.join(60)
+        assert process.exitcode == 1
+    assert (root / "output" / "failure").read_text().startswith("batch_size 2 is divided among 2 processes times accu")
+
+
 def wait_for(log: Path, text: str) -> None:
     deadline = time.monotonic() + 60
     while text not in (log.read_text() if log.exists() else ""):

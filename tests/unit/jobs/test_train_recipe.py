@@ -1,6 +1,8 @@
 """The recipe of a training: order, learning rate, decay, weights, precision."""
 
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,12 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import JobError
-from jobs.training import metrics, networks, precision
+from jobs.training import metrics, networks, precision, step
+from jobs.training.augment import augmented
+from jobs.training.fit import fit
 from jobs.training.hyperparameters import Hyperparameters
 from jobs.training.plan import STEPS_PER_EPOCH, Plan, parts
 from jobs.training.precision import BFLOAT16, FLOAT16, FLOAT32, Precision, chosen_precision
+from jobs.training.processes import Processes
 from jobs.training.schedule import learning_rate, parameter_groups
 from jobs.training.step import class_weights
+from tests.unit.jobs.trainings import dataset
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -70,6 +76,21 @@ def test_norms_and_biases_are_not_decayed() -> None:
     assert all(names[id(one)].endswith("weight") for one in decayed["params"])
     assert any(names[id(one)].endswith("bias") for one in kept["params"])
     assert len(decayed["params"]) + len(kept["params"]) == len(names)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_the_last_epoch_sees_whole_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
+    honest, widths = augmented, []
+
+    def seen(images: torch.Tensor, objects: Any, **key: Any) -> torch.Tensor:
+        widths.append(key["pixels"])
+        return honest(images, objects, **key)
+
+    monkeypatch.setattr(step, "augmented", seen)
+    network = networks.build("reef", classes=3, pixels=64, normalization="group", pretrained=False)
+    fit(network, dataset(8, pixels=64), chosen(epochs=epochs, batch_size=2), tmp_path, Processes.alone())
+    assert widths[-1] == 64
+    assert widths == sorted(widths)
 
 
 def test_balanced_weights_let_every_class_count_the_same() -> None:

@@ -122,10 +122,12 @@ def test_a_finished_training_that_starts_again_only_writes_its_model_again(
 ) -> None:
     assert train(dataset, tmp_path / "ml", "v1", epochs=2) == 0
     before, told = model_json(tmp_path / "ml")["metrics"], capsys.readouterr().out
+    checkpoints = sorted((tmp_path / "ml/checkpoints").iterdir())
     assert train(dataset, tmp_path / "ml", "v1", epochs=2) == 0
     again = capsys.readouterr().out
     assert "resumed at epoch 2, step 18 of 18" in again
     assert model_json(tmp_path / "ml")["metrics"] == before
+    assert sorted((tmp_path / "ml/checkpoints").iterdir()) == checkpoints
 
     def last_epoch(log: str) -> list[str]:
         return next(line for line in log.splitlines() if line.startswith("epoch=2")).split()[:5]
