@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import tarfile
 import zlib
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ class ModelPackage:
                 version=card["model_version"],
                 labels=card["labels"],
                 pixels=card["input"]["shape"][-1],
-                temperature=card["temperature"],
+                temperature=float(card["temperature"]),
                 session=_session(folder / "model.onnx"),
                 input_name=card["input"]["name"],
             )
@@ -68,6 +69,12 @@ class ModelPackage:
         # ONNX Runtime has an exception class for each of its status codes, below no common one.
         except Exception as error:
             raise JobError(f"the {called} {tarball} cannot be opened: {error}: train it again") from None
+        answers = package.session.get_outputs()[0].shape[-1]
+        if answers != len(package.labels) or not 0 < package.temperature < math.inf:
+            raise JobError(
+                f"the {called} {package.version} has {len(package.labels)} labels for {answers} answers and the "
+                f"temperature {package.temperature}, which must be above 0: train it again"
+            )
         package._check(golden, called)
         return package
 

@@ -317,6 +317,15 @@ def no_temperature(case: Case) -> None:
     changed(case, "model", "model.json", json.dumps({"model_version": "v1-1", "labels": LABELS}).encode())
 
 
+def temperature_of_zero(case: Case) -> None:
+    case.give("model", temperature=0)
+
+
+def fewer_labels_than_answers(case: Case) -> None:
+    card = json.loads((case.root / "packages/model/files/model.json").read_text())
+    changed(case, "model", "model.json", json.dumps(card | {"labels": LABELS[:2]}).encode())
+
+
 def no_numbers(case: Case) -> None:
     case.give("model", gain=float("inf"))
 
@@ -352,6 +361,8 @@ def champion_without_a_graph(case: Case) -> None:
         (champion_of_another_runtime, "the champion v0-1 is off by .* on its golden image 000.png"),
         (broken_golden_image, "the champion v0-1 has a golden image that cannot be read, 000.png"),
         (no_temperature, "the model's model.json has no 'input': train it again"),
+        (temperature_of_zero, "has 3 labels for 3 answers and the temperature 0.0, which must be above 0"),
+        (fewer_labels_than_answers, "the model v1-1 has 2 labels for 3 answers"),
         (no_numbers, "the model v1-1 is off by nan on its golden image"),
         (
             no_numbers_but_on_golden_images,
