@@ -122,7 +122,7 @@ def _beside(root: Path) -> Path | None:
 def _config(path: Path) -> Config:
     try:
         return Config.parse(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise NotAuditable(f"{path} is no configuration of an image: {error}") from None
 
 

@@ -69,8 +69,11 @@ def archive(stream: BinaryIO, reader: Reader, *, base_layers: Collection[str] = 
         found = _read(stream, reader)
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise NotAuditable(f"the archive cannot be read to its end: {error}") from None
-    document, names = _described(found)
-    config = Config.parse(document)
+    try:
+        document, names = _described(found)
+        config = Config.parse(document)
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise NotAuditable(f"the archive describes no image: {type(error).__name__} {error}") from None
     image = Image({}, config)
     folders: set[str] = set()
     published: set[str] = set()

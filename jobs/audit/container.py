@@ -75,7 +75,8 @@ def library_path(image: Image) -> Iterator[Finding]:
         value = image.config.environment.get("LD_LIBRARY_PATH", "")
         places += [f"LD_LIBRARY_PATH: {folder}" for folder in value.split(":") if _hides(folder)]
     for path, text in image.contents("etc/ld.so.conf"):
-        places += [f"{path}: {line.strip()}" for line in text.decode(errors="replace").splitlines() if _hides(line)]
+        lines = (line.partition("#")[0].strip() for line in text.decode(errors="replace").splitlines())
+        places += [f"{path}: {line}" for line in lines if _hides(line)]
     if places:
         yield finding("library-path", "the libraries of stubs or compat always come before the host's driver", places)
 

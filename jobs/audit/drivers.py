@@ -33,9 +33,9 @@ _FILES: Final = (
     ),
 )
 _RULES: Final = tuple((what, re.compile(pattern)) for what, pattern in _FILES)
-# CUDA's own: stubs to link against, and the user half of a newer driver for older hosts.
+# CUDA's own libraries: stubs to link against, and the user half of a newer driver for older hosts.
 # https://docs.nvidia.com/deploy/cuda-compatibility/forward-compatibility.html
-_OF_THE_TOOLKIT: Final = re.compile(r"(^|/)stubs/[^/]+$|(^|/)cuda[^/]*/(.+/)?compat/[^/]+$")
+_OF_THE_TOOLKIT: Final = re.compile(r"(^|/)(stubs|cuda[^/]*/(.+/)?compat)/[^/]+\.so(\.[\d.]+)?$")
 _DOCUMENTATION: Final = re.compile(r"^usr/share/(bash-completion|bug|doc|lintian|man)/")
 
 _PACKAGES: Final = re.compile(

@@ -48,6 +48,11 @@ FAULTS: dict[str, tuple[Setup, str, str]] = {
         "tmp/NVIDIA-Linux-x86_64-580.65.06.run",
     ),
     "nvidia-smi": (clean({"usr/bin/nvidia-smi": b"\x7fELF"}), "driver", "usr/bin/nvidia-smi"),
+    "a program in a folder of stubs": (
+        clean({"usr/local/cuda-13.3/targets/x86_64-linux/lib/stubs/nvidia-smi": b"\x7fELF"}),
+        "driver",
+        "usr/local/cuda-13.3/targets/x86_64-linux/lib/stubs/nvidia-smi",
+    ),
     "libcuda": (
         clean({"usr/lib/x86_64-linux-gnu/libcuda.so.580.65.06": b"\x7fELF"}),
         "driver",

@@ -71,8 +71,18 @@ def test_a_planted_fault_is_found_and_nothing_else(tmp_path: Path, fault: str) -
         ),
         clean(environment={"HF_TOKEN_PATH": "/tmp/token", "LIBRARY_PATH": "/usr/local/cuda/lib64/stubs"}),
         clean(config={"User": "root"}),
+        clean({"etc/ld.so.conf.d/cuda.conf": "# /usr/local/cuda/compat\n/usr/local/cuda/lib64  # not .../stubs\n"}),
     ],
-    ids=["execs its arguments", "execs", "train on the path", "all", "CUDA of pip", "names of files", "root"],
+    ids=[
+        "execs its arguments",
+        "execs",
+        "train on the path",
+        "all",
+        "CUDA of pip",
+        "names of files",
+        "root",
+        "comment",
+    ],
 )
 def test_what_only_resembles_a_fault_passes(tmp_path: Path, setup: Setup) -> None:
     assert audited(tmp_path, setup)[:2] == (0, [])
