@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from reefloop import clients
+from reefloop import clients, storage
 from reefloop.payloads import AwaitApprovalInput, NextAttemptInput, TrainingJobEnd, TrainingPlan, Verdict
 from reefloop.training import approval_changed, await_approval, find_champion, next_attempt, prepare
 from reefloop.training.next_attempt import InstancesMissing, TrainingFailed
@@ -108,8 +108,9 @@ class TestNextAttempt:
 
     @pytest.mark.parametrize("error", ["SageMaker.ResourceLimitExceededException", "SageMaker.ResourceLimitExceeded"])
     def test_names_the_quota_itself_where_the_service_does_not(self, account: Account, error: str) -> None:
-        [refusal] = after(first_plan(account), {"Error": error, "Cause": "too many"})["refusals"]
-        assert refusal.endswith(f"ask Service Quotas for 1 '{SPOT}'")
+        cause = "The requested resource training-job/ml.g5.xlarge is not available in this region"
+        [refusal] = after(first_plan(account), {"Error": error, "Cause": cause})["refusals"]
+        assert refusal.endswith(f"{cause}: if this region has the type, ask Service Quotas for 1 '{SPOT}'")
 
     @pytest.mark.parametrize(
         "job",
@@ -118,6 +119,7 @@ class TestNextAttempt:
             failed("InsufficientInstanceCapacity: none left"),
             failed("InternalServerError: We encountered an internal error. Please try again."),
             failed(secondary="MaxWaitTimeExceeded"),
+            {"Error": "SageMaker.AmazonSageMakerException", "Cause": "Unsupported instance type ml.g5.xlarge"},
             {"TrainingJobName": "job", "TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxWaitTimeExceeded"},
         ],
     )
@@ -244,6 +246,19 @@ class TestApproval:
         assert "approvals/1.json" not in account.keys(DATA)
 
     def test_who_decided_before_anything_waited_is_heard_as_well(self, account: Account, tokens: Tokens) -> None:
+        self.wait(account, status="Approved")
+        assert [verdict["accepted"] for verdict in tokens.answers] == [True]
+
+    def test_who_was_busy_with_an_older_token_does_not_leave_the_new_one_unanswered(
+        self, account: Account, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write = storage.write_json
+
+        def taken_away(bucket: str, key: str, value: object) -> None:
+            write(bucket, key, value)
+            storage.delete(bucket, key)
+
+        monkeypatch.setattr(storage, "write_json", taken_away)
         self.wait(account, status="Approved")
         assert [verdict["accepted"] for verdict in tokens.answers] == [True]
 

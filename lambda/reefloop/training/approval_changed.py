@@ -27,4 +27,4 @@ class Event(TypedDict):
 
 def handler(event: Event, _context: object) -> None:
     """Let the execution go on that waits for this model. A model that nobody waits for is none of this function's."""
-    approvals.settle(environment.read(Environment).data_bucket, event["detail"]["ModelPackageArn"])
+    approvals.changed(environment.read(Environment).data_bucket, event["detail"]["ModelPackageArn"])

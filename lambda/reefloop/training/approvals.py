@@ -17,21 +17,29 @@ _NOBODY_WAITS: Final = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidTo
 
 
 def wait(bucket: str, waiting: AwaitApprovalInput) -> None:
-    """Note under which token a model's verdict is awaited; a token that was noted before is worth nothing any more."""
-    storage.write_json(bucket, _key(waiting["verdict"]["model_package_arn"]), waiting)
+    """Note under which token a model's verdict is awaited, and let it go on at once if a person has decided already.
 
-
-def settle(bucket: str, model_package_arn: str) -> None:
-    """Let go on what waits for this model, if anything does and a person has decided.
-
-    The registry is asked, whatever event led here: SageMaker sends one more than once, and two may overtake each other.
-    https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+    In this order: who decides before the token is noted is seen here, who decides after it is seen by ApprovalChanged.
+    A token that was noted before is worth nothing any more.
     """
+    storage.write_json(bucket, _key(waiting["verdict"]["model_package_arn"]), waiting)
+    # What is noted may be gone by now: who was busy with the token before this one deletes the note under the same key.
+    _settle(bucket, waiting)
+
+
+def changed(bucket: str, model_package_arn: str) -> None:
+    """Let go on what waits for this model, if anything does and a person has decided."""
     key = _key(model_package_arn)
-    if storage.find(bucket, key) is None:
-        return
-    waiting: AwaitApprovalInput = storage.read_json(bucket, key)
-    package = clients.sagemaker().describe_model_package(ModelPackageName=model_package_arn)
+    if storage.find(bucket, key) is not None:
+        _settle(bucket, storage.read_json(bucket, key))
+
+
+def _settle(bucket: str, waiting: AwaitApprovalInput) -> None:
+    """The registry is asked, whatever event led here: SageMaker sends one more than once, and two may overtake each
+    other. https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+    """
+    arn = waiting["verdict"]["model_package_arn"]
+    package = clients.sagemaker().describe_model_package(ModelPackageName=arn)
     if package["ModelApprovalStatus"] not in _DECIDED:
         return
     try:
@@ -41,7 +49,7 @@ def settle(bucket: str, model_package_arn: str) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] not in _NOBODY_WAITS:
             raise
-    storage.delete(bucket, key)
+    storage.delete(bucket, _key(arn))
 
 
 def _decided(verdict: Verdict, package: dict[str, Any]) -> Verdict:

@@ -13,10 +13,5 @@ class Environment:
 
 
 def handler(event: AwaitApprovalInput, _context: object) -> None:
-    """Note the token, then answer at once if somebody has decided already.
-
-    In this order: who decides before the token is noted is seen here, who decides after it is seen by ApprovalChanged.
-    """
-    env = environment.read(Environment)
-    approvals.wait(env.data_bucket, event)
-    approvals.settle(env.data_bucket, event["verdict"]["model_package_arn"])
+    """Wait for a person's decision, unless there is one already."""
+    approvals.wait(environment.read(Environment).data_bucket, event)

@@ -50,6 +50,9 @@ def read(end: TrainingJobEnd, *, attempt: Attempt, count: int) -> Failure:
     error, cause = end.get("Error", ""), end.get("Cause", "")
     if error in _QUOTA_ERRORS:
         return Failure(_quota(cause, attempt, count), elsewhere=True)
+    if error.startswith("SageMaker.") and attempt["instance_type"] in cause:
+        # No job was made, because of its type: https://github.com/aws/amazon-sagemaker-examples/issues/3494
+        return Failure(cause, elsewhere=True)
     job: Any = _description(cause) or end
     secondary, reason = job.get("SecondaryStatus", ""), job.get("FailureReason", "")
     if secondary in _STOPPED:
@@ -61,11 +64,15 @@ def read(end: TrainingJobEnd, *, attempt: Attempt, count: int) -> Failure:
 
 def _quota(cause: str, attempt: Attempt, count: int) -> str:
     market = "spot training" if attempt["spot"] else "training"
-    name, limit, used = f"{attempt['instance_type']} for {market} job usage", "too low", 0
-    if found := _QUOTA.search(cause):
-        name, limit, used = found["name"], found["limit"], int(found["used"])
+    found = _QUOTA.search(cause)
+    if not found:
+        # A type that the region does not have is refused like this too, and no quota helps:
+        # https://github.com/aws/amazon-sagemaker-examples/issues/1001
+        name = f"{attempt['instance_type']} for {market} job usage"
+        return f"{cause}: if this region has the type, ask Service Quotas for {count} '{name}'"
+    used = int(found["used"])
     in_use = f" with {used} in use" if used else ""
-    return f"the quota is {limit}{in_use}: ask Service Quotas for {used + count} '{name}'"
+    return f"the quota is {found['limit']}{in_use}: ask Service Quotas for {used + count} '{found['name']}'"
 
 
 def _description(cause: str) -> dict[str, Any]:
