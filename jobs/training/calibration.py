@@ -39,7 +39,9 @@ def calibrate(logits: Logits, targets: Targets) -> Calibration:
         JobError: logits that are no numbers.
     """
     if not np.isfinite(logits).all():
-        raise JobError("the network answers with values that are no numbers: lower learning_rate, then train again")
+        raise JobError(
+            "the network answers with values that are no numbers: lower training.learning_rate, then train again"
+        )
     temperature = temperature_of(logits, targets)
     before, after = Reliability(), Reliability()
     before.add(*_judged(logits, targets, 1.0))

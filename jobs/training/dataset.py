@@ -4,7 +4,9 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/model-access-training-data.html
 """
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +25,8 @@ from jobs.training.processes import Processes
 SPLITS: Final = ("train", "validation")
 IMAGES: Final = "images/"
 """Where the bucket has its images. A streamed channel is this prefix, so there a key has lost it."""
+TRIED: Final = 8
+"""So many of the first images tell whether it has."""
 PROBLEMS_NAMED: Final = 5
 
 
@@ -96,8 +100,9 @@ def load(
     if not listed["train"].refs:
         raise JobError("train.manifest is empty: label more images, or import labels, before training")
     refs = [ref for part in listed.values() for ref in part.refs]
-    root, prefix = (images, "") if (images / IMAGES).is_dir() else (images, IMAGES)
-    files = Files([root / object_key(ref).removeprefix(prefix) for ref in refs], pixels)
+    keys = [object_key(ref) for ref in refs]
+    prefix = _lost_prefix(images, keys)
+    files = Files([images / key.removeprefix(prefix) for key in keys], pixels)
     allowed = int(unreadable_share * len(refs))
     started = time.monotonic()
     pictures, problems = decoded_once(files, scratch, processes, patience=allowed)
@@ -123,6 +128,15 @@ def load(
     if len(present) < 2:
         raise JobError(f"the train split has one class only, {present.pop()!r}: training needs at least two")
     return Dataset(labels, splits, unreadable, card.get("human_level"))
+
+
+def _lost_prefix(images: Path, keys: list[str]) -> str:
+    """What the channel's files lack of their keys. A folder's name would not tell: keys may begin images/images/."""
+    for prefix, key in product(("", IMAGES), keys[:TRIED]):
+        with suppress(OSError):  # a name that is too long
+            if (images / key.removeprefix(prefix)).exists():
+                return prefix
+    return ""
 
 
 def _classes(path: Path, attribute: str) -> list[str]:

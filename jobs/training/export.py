@@ -131,7 +131,7 @@ def _write_golden(network: nn.Module, dataset: Dataset, session: Any, folder: Pa
         if not difference <= TOLERANCE:
             raise JobError(
                 f"ONNX and PyTorch differ by {difference:.2e} on an image of {label!r}; at most {TOLERANCE} is right: "
-                "lower learning_rate if the values are no numbers, or choose another training.network"
+                "lower training.learning_rate if the values are no numbers, or choose another training.network"
             )
         golden.append({"image": name, "label": dataset.labels[int(logits.argmax())], "logits": logits[0].tolist()})
     (folder / "golden.json").write_text(json.dumps(golden) + "\n", encoding="utf-8")

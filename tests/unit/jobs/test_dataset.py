@@ -105,6 +105,9 @@ def test_a_streamed_channel_has_the_keys_without_their_prefix(version: Path, tmp
     streamed = loaded(version, tmp_path / "b", images=version.parents[1] / "images")
     every = range(COUNTS["train"])
     assert torch.equal(whole.splits["train"].images(every), streamed.splits["train"].images(every))
+    # Keys may begin with the prefix twice.
+    (version.parents[1] / "images/images").mkdir()
+    assert not loaded(version, tmp_path / "c", images=version.parents[1] / "images").unreadable
 
 
 def test_the_processes_of_a_host_share_the_work_and_the_file(

@@ -139,7 +139,7 @@ def test_other_numbers_than_pytorchs_are_refused_and_nothing_is_written(tmp_path
 def test_values_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     network = Brightest()
     nn.init.constant_(network.layer.bias, torch.nan)
-    with pytest.raises(JobError, match=r"ONNX and PyTorch differ by nan .* lower learning_rate"):
+    with pytest.raises(JobError, match=r"ONNX and PyTorch differ by nan .* lower training.learning_rate"):
         exported(tmp_path / "model", network)
     assert not (tmp_path / "model").exists()
 
