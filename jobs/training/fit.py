@@ -59,7 +59,7 @@ def fit(network: nn.Module, dataset: Dataset, chosen: Hyperparameters, folder: P
 
     Raises:
         Interrupted: on SIGTERM, after a checkpoint of the last finished step.
-        JobError: the loss is no longer a number, the GPU's memory is too small.
+        JobError: the loss is no longer a number, the GPU's memory is too small, a part of a batch is too small.
     """
     loop = _Loop(network, dataset, chosen, folder, processes)
     loop.resume()
@@ -72,6 +72,14 @@ def fit(network: nn.Module, dataset: Dataset, chosen: Hyperparameters, folder: P
         raise JobError(
             f"the GPU's memory is too small for {part} images of {chosen.image_pixels} pixels at once: raise "
             f"training.accumulation from {chosen.accumulation}, or lower training.batch_size; {error}"
+        ) from None
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise JobError(
+            f"{chosen.network!r} normalizes over a batch, and a part of one image has a single value left at its end: "
+            f"lower training.accumulation from {chosen.accumulation}, or raise training.batch_size or "
+            "training.image_pixels"
         ) from None
     network.to(processes.device).load_state_dict(loop.trainer.network.state_dict())
     return network.eval()

@@ -167,7 +167,10 @@ def test_a_full_disk_says_which_setting_and_makes_place_for_saying_it(
 
     monkeypatch.setattr(checkpoints.torch, "save", full)
     assert train(dataset, tmp_path / "ml", "v1") == 1
-    assert failure(tmp_path / "ml") == "the disk is full (No space left on device): raise training.volume_gib"
+    assert failure(tmp_path / "ml") == (
+        "the disk is full (No space left on device): raise training.volume_gib, or take an instance type with a larger "
+        "disk"
+    )
     assert not (tmp_path / "ml/scratch").exists()
     assert not list((tmp_path / "ml/checkpoints").iterdir())
 
@@ -179,7 +182,7 @@ def test_what_torch_raises_on_a_full_disk_is_understood(
     monkeypatch.setattr(checkpoints.torch, "save", lambda state, _file: _write_to_a_full_disk(honest, state))
     assert train(dataset, tmp_path / "ml", "v1") == 1
     assert "the disk is full" in failure(tmp_path / "ml")
-    assert failure(tmp_path / "ml").endswith("raise training.volume_gib")
+    assert failure(tmp_path / "ml").endswith("take an instance type with a larger disk")
 
 
 def _write_to_a_full_disk(save: Callable[..., None], state: object) -> None:
@@ -199,6 +202,16 @@ def test_too_little_memory_of_the_gpu_says_what_to_change(
         "the GPU's memory is too small for 8 images of 32 pixels at once: raise training.accumulation from 2, or lower "
         "training.batch_size; CUDA out of memory"
     )
+
+
+def test_parts_too_small_for_the_network_say_what_to_change(
+    dataset: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nn = torch.nn
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 3))
+    monkeypatch.setattr("jobs.training.networks.build", lambda *_arguments, **_options: network)
+    assert train(dataset, tmp_path / "ml", "v1", batch_size=3, accumulation=2) == 1
+    assert "a single value left at its end: lower training.accumulation from 2" in failure(tmp_path / "ml")
 
 
 def test_a_gpu_that_torch_cannot_use_is_not_replaced_by_the_processor(
