@@ -32,7 +32,13 @@ class Verb:
 
 
 VERBS: Final = {
-    "train": Verb("jobs.training.train", "output/failure", "raise training.volume_gib"),
+    # Instances with a disk of their own, such as ml.g5, take no other:
+    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html
+    "train": Verb(
+        "jobs.training.train",
+        "output/failure",
+        "raise training.volume_gib, or take an instance type with a larger disk",
+    ),
     "score": Verb("jobs.labeling.score", "output/message"),
     "consolidate": Verb("jobs.labeling.consolidate", "output/message"),
     "merge": Verb("jobs.labeling.merge", "output/message"),

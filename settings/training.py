@@ -26,6 +26,7 @@ class TrainingSettings(Branch):
     """Instances that train one model together, with all GPUs that each has."""
     spot: bool = True
     volume_gib: int = Field(100, ge=1, le=16384)
+    """Of no effect where the instance type has a disk of its own (ml.g4dn, ml.g5, ml.g6, ml.p4d, ...)."""
     input_mode: Literal["File", "FastFile"] = "File"
     """Download the images first, or read them from the bucket when they are decoded."""
     max_runtime_seconds: Seconds = 8 * 3600

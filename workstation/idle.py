@@ -6,7 +6,7 @@ because nvidia-smi broke costs money, one that stops keeps its disk.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Callable
 
@@ -21,13 +21,17 @@ SHELL = "shell"
 """The label of containers that somebody works in: they are used as long as that person is connected."""
 
 
+ANSWER_SECONDS = 30.0
+"""A GPU that fell off its bus lets nvidia-smi wait for ever, and the watch with it."""
+
+
 def gpu() -> str:
-    return _count("GPU processes", output(["nvidia-smi", "--query-compute-apps=pid", "--format=csv,noheader"]))
+    return _count("GPU processes", _said(["nvidia-smi", "--query-compute-apps=pid", "--format=csv,noheader"]))
 
 
 def containers() -> str:
     """Running containers, without those of `reefloop shell`: one that lost its session would run for ever."""
-    kinds = output([*docker(), "ps", "--format", '{{.ID}} {{.Label "reefloop"}}']).splitlines()
+    kinds = _said([*docker(), "ps", "--format", '{{.ID}} {{.Label "reefloop"}}']).splitlines()
     return _count("containers", "\n".join(kind for kind in kinds if not kind.endswith(f" {SHELL}")))
 
 
@@ -36,7 +40,7 @@ def sessions() -> str:
 
     https://github.com/aws/amazon-ssm-agent#readme
     """
-    return _count("sessions", output(["pgrep", "--full", "ssm-session-worker"]))
+    return _count("sessions", _said(["pgrep", "--full", "ssm-session-worker"]))
 
 
 def load() -> str:
@@ -83,6 +87,10 @@ def watch(minutes: int, *, stop: bool, now: float) -> None:
     if now - since >= 60 * minutes:
         # The instance's shutdown behaviour is to stop: the disk stays, the GPU is no longer paid for.
         output(["shutdown", "-h", "now"])
+
+
+def _said(command: Sequence[str]) -> str:
+    return output(command, timeout=ANSWER_SECONDS)
 
 
 def _count(what: str, lines: str) -> str:

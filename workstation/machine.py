@@ -43,12 +43,14 @@ def output(command: Sequence[str], **more: Any) -> str:
     """What a command prints. No shell is involved, so nothing in a name or a key can be one.
 
     Raises:
-        Problem: it is missing or it failed; its own words are in the message.
+        Problem: it is missing, it failed, or it took longer than `timeout` seconds; its own words are in the message.
     """
     try:
         done = subprocess.run(list(command), check=True, capture_output=True, text=True, **more)
     except FileNotFoundError:
         raise Problem(f"the command {command[0]} is missing") from None
+    except subprocess.TimeoutExpired as error:
+        raise Problem(f"{' '.join(command[:3])} did not answer within {error.timeout:.0f} seconds") from None
     except subprocess.CalledProcessError as error:
         raise Problem(
             f"{' '.join(command[:3])} failed: {error.stderr.strip() or f'status {error.returncode}'}"

@@ -6,6 +6,7 @@ object is one signed request: https://docs.aws.amazon.com/AmazonS3/latest/API/si
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import hmac
@@ -75,9 +76,8 @@ class S3:
         """
         wanted = {inside(folder, name, uri): uri for uri, name in objects}
         folder.mkdir(parents=True, exist_ok=True)
-        missing = [path for path in wanted if not path.is_file()]
         with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(lambda path: self._fetch(wanted[path], path), missing):
+            for _ in pool.map(self._fetch, wanted.values(), wanted):
                 pass
         return len(wanted)
 
@@ -93,14 +93,22 @@ class S3:
                 yield f"s3://{bucket}/{key}", key[len(start) :]
 
     def _fetch(self, uri: str, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".part-{threading.get_ident()}")
         try:
+            if target.is_file():
+                return
+            target.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
                 self._get(uri, file)
             part.replace(target)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            # S3 has keys that no file system has: a name that is a folder too, a very long one.
+            raise Problem(f"{uri} cannot be a file here: {error.strerror}. Take it out of the job's list") from None
         finally:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink()
 
     def _get(self, uri: str, file: BinaryIO) -> None:
         bucket, key = split(uri)

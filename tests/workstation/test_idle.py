@@ -75,6 +75,13 @@ def test_a_check_that_broke_does_not_keep_it_on(commands: Commands, name: str) -
     assert commands.calls("shutdown") == ["-h now"]
 
 
+def test_a_check_that_never_ends_does_not_keep_it_on(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idle, "ANSWER_SECONDS", 0.1)
+    commands.add("nvidia-smi", "exec sleep 60")
+    look(2, 62)
+    assert commands.calls("shutdown") == ["-h now"]
+
+
 def test_asking_how_it_stands_changes_nothing(commands: Commands, capsys: pytest.CaptureFixture[str]) -> None:
     look(2)
     before = idle.LAST_USED.read_text()

@@ -77,3 +77,10 @@ def test_what_the_role_may_not_read_is_not_asked_for_again(answers: type[Answers
     answers.left = [(403, 0, b"")]
     with pytest.raises(Problem, match="the machine's role may not read it"):
         s3.S3("eu-west-1").read("s3://any/key")
+
+
+@pytest.mark.parametrize("names", [["a/b", "a"], ["x" * 300]])
+def test_a_key_that_no_file_can_have_is_named(names: list[str], answers: type[Answers], tmp_path: Path) -> None:
+    answers.left = [(200, 1, b"1")] * len(names)
+    with pytest.raises(Problem, match=r"s3://bucket/.* cannot be a file here: (Is a directory|File name too long)"):
+        s3.S3("us-east-1").download([(f"s3://bucket/{name}", name) for name in names], tmp_path)
