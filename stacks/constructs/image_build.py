@@ -42,7 +42,7 @@ _BUILDSPEC: Final[dict[str, Any]] = {
                 # The source is the content of jobs/, which is run as the package jobs.
                 'export AUDITOR="$(mktemp -d)" && ln -s "$PWD" "$AUDITOR/jobs"',
                 'docker image inspect "$BASE" > "$AUDITOR/base.json"',
-                # Through a pipe: the image is not written to the disk once more.
+                # Through a pipe: Docker makes a copy of the layers while it saves them, and no second one is needed.
                 'docker image save "$IMAGE_URI" | PYTHONPATH="$AUDITOR" python -m jobs audit - '
                 '--base "$AUDITOR/base.json" --summary "$AUDITOR/summary.txt" || true',
                 'export AUDIT="$(cat "$AUDITOR/summary.txt")"',
@@ -84,7 +84,7 @@ class ImageBuild(codebuild.Project):
             construct_id,
             description="Builds the container of the SageMaker jobs, audits it and pushes it under its tag",
             source=codebuild.Source.s3(bucket=source.bucket, path=source.s3_object_key),
-            # Its disk of 128 GB holds base and image with room to spare:
+            # Its disk of 128 GB holds base, image and the copy that `docker image save` makes of the layers:
             # https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-compute-types.html
             environment=codebuild.BuildEnvironment(
                 build_image=codebuild.LinuxBuildImage.STANDARD_7_0,
