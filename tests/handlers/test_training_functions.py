@@ -117,6 +117,10 @@ class TestNextAttempt:
         [
             CAPACITY,
             failed("InsufficientInstanceCapacity: none left"),
+            {
+                "Error": "States.TaskFailed",
+                "Cause": '{"TrainingJobName": "job", "FailureReason": "CapacityError: cut off',
+            },
             failed("InternalServerError: We encountered an internal error. Please try again."),
             failed(secondary="MaxWaitTimeExceeded"),
             {"Error": "SageMaker.AmazonSageMakerException", "Cause": "Unsupported instance type ml.g5.xlarge"},
@@ -149,6 +153,7 @@ class TestNextAttempt:
             (failed(secondary="MaxRuntimeExceeded"), "longer than training.max_runtime_seconds: redrive"),
             (failed(secondary="Stopped"), "somebody stopped the training job"),
             ({"Error": "States.Timeout", "Cause": ""}, "outlived its own time limits"),
+            ({"Error": "States.TaskFailed", "Cause": '{"FailureReason": null}'}, "^States.TaskFailed: "),
             (
                 {"Error": "SageMaker.AmazonSageMakerException", "Cause": "could not assume role"},
                 "^SageMaker.AmazonSageMakerException: could not assume role$",

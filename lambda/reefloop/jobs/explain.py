@@ -64,7 +64,7 @@ def handler(event: Event, _context: object) -> dict[str, str]:
     build = _build(cause)
     if build is None:
         raise BuildFailed(f"the build of the jobs' container did not start: {error}: {cause}"[:_CHARACTERS])
-    exported = {one["Name"]: one.get("Value", "") for one in build.get("ExportedEnvironmentVariables") or ()}
+    exported = {one["Name"]: one.get("Value") or "" for one in build.get("ExportedEnvironmentVariables") or ()}
     if (verdict := exported.get("AUDIT", "")) and not verdict.startswith(_CLEAN):
         raise ImageRefused(f"the image of the jobs was built and not pushed. {verdict}"[:_CHARACTERS])
     raise BuildFailed(f"the build of the jobs' container failed{_phase(build)}{_log(build)}"[:_CHARACTERS])
@@ -86,7 +86,7 @@ def _phase(build: dict[str, Any]) -> str:
     """The first phase that did not succeed, and what CodeBuild says of it."""
     for phase in build.get("Phases") or ():
         if phase.get("PhaseStatus", "SUCCEEDED") != "SUCCEEDED":
-            said = "; ".join(one.get("Message", "") for one in phase.get("Contexts") or ())
+            said = "; ".join(one.get("Message") or "" for one in phase.get("Contexts") or ())
             return f" in its phase {phase['PhaseType']} ({phase['PhaseStatus']}){said and f': {said}'}"
     return f" ({build.get('BuildStatus', 'no status')})"
 

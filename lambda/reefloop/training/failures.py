@@ -54,12 +54,12 @@ def read(end: TrainingJobEnd, *, attempt: Attempt, count: int) -> Failure:
         # No job was made, because of its type: https://github.com/aws/amazon-sagemaker-examples/issues/3494
         return Failure(cause, elsewhere=True)
     job: Any = _description(cause) or end
-    secondary, reason = job.get("SecondaryStatus", ""), job.get("FailureReason", "")
+    secondary, reason = job.get("SecondaryStatus"), job.get("FailureReason") or f"{error}: {cause}"
     if secondary in _STOPPED:
         return Failure(_STOPPED[secondary], elsewhere=secondary == "MaxWaitTimeExceeded")
     if error == "States.Timeout":
         return Failure("the training job outlived its own time limits: look at it in SageMaker", elsewhere=False)
-    return Failure(reason or f"{error}: {cause}", elsewhere=any(word in reason for word in _PASSING))
+    return Failure(reason, elsewhere=any(word in reason for word in _PASSING))
 
 
 def _quota(cause: str, attempt: Attempt, count: int) -> str:
