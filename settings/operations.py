@@ -46,7 +46,7 @@ class WorkstationSettings(Branch):
         pattern=r"^(g4dn|g5|g6|g6e|g6f|gr6|gr6f|g7|g7e|p4d|p4de|p5|p5e|p5en|p6-b200|p6-b300)\.[a-z0-9]+$",
     )
     zone: str | None = Field(None, pattern=r"^[a-z]$")
-    """The letter of the availability zone, where the first one has no such instance. Changing it makes a new machine."""
+    """The letter of the availability zone, where the first has no such instance. Changing it makes a new machine."""
     volume_gib: int = Field(200, ge=100, le=16384)
     """The image of the machine takes some 60 GiB of it, the job container some 20. Changing it makes a new machine."""
     idle_minutes: int = Field(60, ge=15, le=24 * 60)

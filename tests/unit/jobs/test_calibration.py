@@ -58,7 +58,7 @@ def test_few_objects_without_an_error_do_not_make_a_model_certain() -> None:
 def test_logits_that_are_no_numbers_are_refused(value: float) -> None:
     logits, targets = drawn(1, 10)
     logits[3, 2] = value
-    with pytest.raises(JobError, match="values that are no numbers: lower training.learning_rate"):
+    with pytest.raises(JobError, match=r"values that are no numbers: lower training\.learning_rate"):
         calibrate(logits, targets)
 
 
