@@ -21,6 +21,7 @@ from reefloop.contracts import EXPERTS, LABELERS, ROUNDS, round_key
 from settings import Settings
 
 _LAST_SAVES_SECONDS: Final = 20.0
+_LOOK_UP_SECONDS: Final = 1.0
 _FAREWELL_SECONDS: Final = 0.5  # the last report is on its way to the page
 _SERVICES: Final = ("s3", "stepfunctions", "sts")
 
@@ -112,7 +113,9 @@ def _serve(station: Station, options: argparse.Namespace) -> int:
         if not options.no_browser:
             open_page(server.url)
         with suppress(KeyboardInterrupt):
-            station.ended.wait()
+            # A signal that arrives right before an endless wait begins is not seen until the wait ends.
+            while not station.ended.wait(_LOOK_UP_SECONDS):
+                pass
             time.sleep(_FAREWELL_SECONDS)
         _wait_for_saves(station)
     mine = sum(len(desk.mine) for desk in station.desks)
