@@ -69,7 +69,8 @@ def _numbers(summary: Mapping[str, Any]) -> Table:
     everything = summary["bytes_send_everything"]
     share = f" ({summary['bytes_sent'] / everything:.0%} of sending everything)" if everything else ""
     table = _table("at the edge", "")
-    table.add_row("frames", f"{summary['frames']} at {_text(summary['frames_per_second'])} per second and device")
+    rate = summary["frames_per_second"]
+    table.add_row("frames", f"{summary['frames']} at {_text(rate and round(rate))} per second and device")
     table.add_row(
         "latency", f"p50 {_text(summary['latency_ms']['p50'])} ms, p99 {_text(summary['latency_ms']['p99'])} ms"
     )
