@@ -150,6 +150,7 @@ class TestNextAttempt:
         ("job", "reason"),
         [
             (failed("AlgorithmError: the loss is not a number, exit code: 1"), "^AlgorithmError: the loss is not a"),
+            (failed("AlgorithmError: unknown class 'CapacityError', exit code: 1"), "^AlgorithmError: unknown class"),
             (failed(secondary="MaxRuntimeExceeded"), "longer than training.max_runtime_seconds: redrive"),
             (failed(secondary="Stopped"), "somebody stopped the training job"),
             ({"Error": "States.Timeout", "Cause": ""}, "outlived its own time limits"),

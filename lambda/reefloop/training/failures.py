@@ -21,6 +21,8 @@ _PASSING: Final = (
     "InsufficientInstanceCapacity",
     "InternalServerError",
 )
+# What the container says may hold any words: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-signal-success-failure.html
+_OF_THE_CONTAINER: Final = "AlgorithmError"
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html (SecondaryStatus)
 _STOPPED: Final = {
     "MaxWaitTimeExceeded": "no spot capacity for long enough within training.max_wait_seconds",
@@ -59,7 +61,8 @@ def read(end: TrainingJobEnd, *, attempt: Attempt, count: int) -> Failure:
         return Failure(_STOPPED[secondary], elsewhere=secondary == "MaxWaitTimeExceeded")
     if error == "States.Timeout":
         return Failure("the training job outlived its own time limits: look at it in SageMaker", elsewhere=False)
-    return Failure(reason, elsewhere=any(word in reason for word in _PASSING))
+    passing = not reason.startswith(_OF_THE_CONTAINER) and any(word in reason for word in _PASSING)
+    return Failure(reason, elsewhere=passing)
 
 
 def _quota(cause: str, attempt: Attempt, count: int) -> str:
