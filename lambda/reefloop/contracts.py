@@ -5,6 +5,7 @@ machines, the functions to read and write events; a test walks every synthesized
 not made of these names.
 """
 
+import re
 from typing import Final
 
 PROJECT: Final = "reefloop"
@@ -36,6 +37,14 @@ def dataset_key(version: str, name: str = "") -> str:
 def model_key(version: str, name: str = "") -> str:
     """Key of one file of a model version, or the version's prefix. Same layout in both buckets."""
     return f"models/{version}/{name}"
+
+
+def is_own_model(version: str) -> bool:
+    """Whether a model is one that somebody brought along: own-<12 hexadecimal digits>.
+
+    No trained one is called so: those end in a hyphen and 8 digits.
+    """
+    return re.fullmatch(r"own-[0-9a-f]{12}", version) is not None
 
 
 def approval_key(number: str) -> str:
@@ -89,6 +98,11 @@ def package_key(version: str, target: str, digest: str) -> str:
 CLASSIFIER_COMPONENT: Final = "reefloop.Classifier"
 MODEL_COMPONENT: Final = "reefloop.Model"
 
+# ---- Endpoints ------------------------------------------------------------------------------------------------------
+
+# Of one endpoint test: its model, its endpoint configuration and its endpoint share a name that begins with it.
+ENDPOINTS: Final = "reefloop-endpoint-"
+
 # ---- Payload keys ---------------------------------------------------------------------------------------------------
 
 ROUND: Final = "round"
@@ -126,11 +140,31 @@ REASONS: Final = "reasons"
 TARGET: Final = "target"
 TARGETS: Final = "targets"
 NAME: Final = "name"
+INPUT: Final = "input"
 INPUT_CONFIG: Final = "input_config"
 OUTPUT_CONFIG: Final = "output_config"
 ARTIFACT_URI: Final = "artifact_uri"
 FAILURE_REASON: Final = "failure_reason"
+INFERENCE_IMAGE: Final = "inference_image"
+RECORD: Final = "record"
+REFUSAL: Final = "refusal"
+POLL: Final = "poll"
+SECONDS: Final = "seconds"
+PAUSES: Final = "pauses"
+PACKAGED: Final = "packaged"
+PACKAGE: Final = "package"
 PACKAGES: Final = "packages"
+OUTCOME: Final = "outcome"
+DELIVERY: Final = "delivery"
+ENDPOINT: Final = "endpoint"
+HOSTING: Final = "hosting"
+CONTAINER: Final = "container"
+VARIANTS: Final = "variants"
+TRIAL: Final = "trial"
+REASON: Final = "reason"
+STARTED: Final = "started"
+IMAGE: Final = "image"
+MODEL: Final = "model"
 KEY: Final = "key"
 COMPONENT: Final = "component"
 COMPONENT_ARN: Final = "component_arn"
