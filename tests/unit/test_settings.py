@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reefloop.compilation.targets import TARGETS, Target
+from reefloop.compilation.targets import TARGETS
 from reefloop.labeling import ground_truth
 from settings import STAGES, Settings, SettingsError
 
@@ -57,6 +57,15 @@ def test_choices_that_fit_together_are_taken(branches: dict[str, Any]) -> None:
     assert load(**branches)
 
 
+CORE = {"os": "linux", "architecture": "aarch64", "runtime": "*"}
+BUOY = {"name": "buoy", "device": "rasp4b"}
+
+
+def own(**fields: Any) -> dict[str, Any]:
+    """Settings with a target of one's own, compiled beside a ready-made one."""
+    return {"compilation": {"targets": ["linux-arm64", "buoy"], "own_targets": [{"name": "buoy", **fields}]}}
+
+
 @pytest.mark.parametrize(
     ("branches", "message"),
     [
@@ -99,6 +108,36 @@ def test_choices_that_fit_together_are_taken(branches: dict[str, Any]) -> None:
         ({"compilation": {"targets": ["toaster"]}}, "unknown target 'toaster'; known are linux-x86_64"),
         ({"compilation": {"targets": []}}, "at least one target"),
         ({"compilation": {"targets": ["imx8mplus"], "minimum_targets": 2}}, "minimum_targets 2 is more than the 1"),
+        (own(device="toaster"), "has device 'toaster', which Neo does not have"),
+        (own(device="jetson_orin"), "Neo's Jetsons end with Xavier"),
+        (
+            own(device="rasp4b", platform={"Os": "LINUX", "Arch": "ARM64"}),
+            "must name a device or a platform, and not both",
+        ),
+        (own(), "must name a device or a platform, and not both"),
+        (
+            own(platform={"Os": "LINUX", "Arch": "X86"}),
+            "Neo compiles for X86_64, ARM64, ARM_EABIHF, ARM_EABI, and not for X86",
+        ),
+        (own(platform={"Os": "LINUX", "Arch": "ARM64", "Abi": "x"}), "Extra inputs are not permitted"),
+        (
+            own(platform={"Os": "LINUX", "Arch": "ARM64", "Accelerator": "NVIDIA"}),
+            "lacks 'gpu-code', 'trt-ver', 'cuda-ver'",
+        ),
+        (own(device="rasp4b", compiler_options={"ANDROID_PLATFORM": 28}), "which is for Android and not for rasp4b"),
+        (own(device="rasp4b", name="Pi 4"), "should match pattern"),
+        (own(device="rasp4b", name="p" * 41), "at most 40 characters"),
+        (own(device="rasp4b", name="linux-arm64"), "is the name of a ready-made target"),
+        (own(device="rasp4b", measured_on="laptop"), "should match pattern"),
+        (own(device="rasp4b", measured_on="host"), "no job runs code for rasp4b"),
+        (own(device="deeplens"), "AWS DeepLens is gone"),
+        (own(device="rasp4b", greengrass={"os": "linux", "architecture": "armv8"}), "core devices know amd64, x86"),
+        (
+            own(device="jetson_nano", compiler_options={"JETPACK_VERSION": "4.6", "gpu_code": "sm_72"}),
+            "the loop's model cannot be compiled for 'buoy': compiler option 'JETPACK_VERSION' is for TENSORFLOW",
+        ),
+        (own(device="rasp4b", greengrass=CORE), "'linux-arm64' and 'buoy' ask for the same core devices"),
+        ({"compilation": {"own_targets": [BUOY, BUOY]}}, "own_targets has 'buoy' more than once"),
         ({"training": {"max_wait_seconds": 5}}, "max_wait_seconds 5 must be at least max_runtime_seconds"),
         ({"training": {"image_pixels": 50}}, "multiple of 32"),
         ({"training": {"epoch": 3}}, "Extra inputs are not permitted"),
@@ -132,14 +171,16 @@ def test_nonsense_is_refused_and_never_crashes(nonsense: Any) -> None:
         load(labeling={"provider": nonsense})
 
 
-def test_a_target_names_a_device_or_a_platform() -> None:
-    for wrong in ({}, {"device": "rasp4b", "platform": {"Os": "LINUX", "Arch": "ARM64"}}):
-        with pytest.raises(ValueError, match="a Neo device or a Neo platform, and not both"):
-            Target("x", **wrong)  # type: ignore[arg-type]
-
-
-def test_targets_are_known_by_their_own_names() -> None:
-    assert all(name == target.name for name, target in TARGETS.items())
+def test_a_target_of_ones_own_is_chosen_like_a_ready_made_one() -> None:
+    options = {"gpu-code": "sm_87", "trt-ver": "8.5.2", "cuda-ver": "11.4"}
+    platform = {"Os": "LINUX", "Arch": "ARM64", "Accelerator": "NVIDIA"}
+    fields = {"compiler_options": options, "greengrass": CORE | {"board": "orin"}, "portable": False}
+    ready, target = load(**own(platform=platform, **fields)).compilation.chosen
+    assert ready == TARGETS["linux-arm64"]
+    assert target.record() == {
+        **{"name": "buoy", "device": "", "platform": platform, "runtime": "dlr", "measured_on": ""},
+        **fields,
+    }
 
 
 @given(st.sampled_from(ground_truth.KINDS["classification"].prices_usd))
