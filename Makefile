@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 STAGE ?= sandbox
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(1 + min(os.cpu_count(), 4))")
 
-.PHONY: help setup demo test check synth preflight deploy destroy bench constraints clean
+.PHONY: help setup demo test check synth preflight deploy destroy bench devices constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,9 @@ destroy: setup ## remove what the loop made, then the stacks
 
 bench: setup ## the figures of docs/, measured side by side
 	@for bench in benchmarks/*.py; do python "$$bench" || exit 1; done
+
+devices: setup ## docs/devices.md, from the table of targets
+	@mkdir -p build && python -m console devices > build/devices.md && mv build/devices.md docs/devices.md
 
 constraints: setup ## renew constraints.txt from what is installed
 	@(head -2 constraints.txt && python -m pip freeze --exclude torch) > build/constraints.txt && mv build/constraints.txt constraints.txt
