@@ -43,6 +43,7 @@ VERBS: Final = {
     "consolidate": Verb("jobs.labeling.consolidate", "output/message"),
     "merge": Verb("jobs.labeling.merge", "output/message"),
     "evaluate": Verb("jobs.evaluation.evaluate", "output/message"),
+    "compare": Verb("jobs.comparison.compare", "output/message"),
     "audit": Verb("jobs.audit", None),
 }
 

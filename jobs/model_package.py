@@ -5,6 +5,7 @@ import json
 import math
 import tarfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -51,6 +52,15 @@ class ModelPackage:
                 archive.extractall(folder, filter="data")
         except (FileNotFoundError, EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError) as error:
             raise JobError(f"the {called} {tarball} cannot be unpacked: {error}") from None
+        return cls.read(folder, called=called)
+
+    @classmethod
+    def read(cls, folder: Path, *, called: str = "champion") -> Self:
+        """Load what was unpacked into `folder` and run its golden images.
+
+        Raises:
+            JobError: not a model package, or it does not answer as it did when it was trained.
+        """
         card = read_json(folder / "model.json")
         try:
             package = cls(
@@ -63,12 +73,12 @@ class ModelPackage:
                 session=_session(folder / "model.onnx"),
                 input_name=card["input"]["name"],
             )
-            golden = json.loads((folder / "golden" / "golden.json").read_text(encoding="utf-8"))
+            golden = package._golden()
         except KeyError as error:
             raise JobError(f"the {called}'s model.json has no {error}: train it again") from None
         # ONNX Runtime has an exception class for each of its status codes, below no common one.
         except Exception as error:
-            raise JobError(f"the {called} {tarball} cannot be opened: {error}: train it again") from None
+            raise JobError(f"the {called} in {folder} cannot be opened: {error}: train it again") from None
         answers = package.session.get_outputs()[0].shape[-1]
         if answers != len(package.labels) or not 0 < package.temperature < math.inf:
             raise JobError(
@@ -87,6 +97,15 @@ class ModelPackage:
     def logits(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The model's answer to one decoded image of its size: float32 [labels]."""
         return np.asarray(self.session.run(None, {self.input_name: images.as_input(image)})[0][0])
+
+    def golden_images(self) -> Iterator[NDArray[np.uint8]]:
+        """The images whose logits the training recorded, as the model takes them."""
+        for expected in self._golden():
+            yield images.load(self.folder / "golden" / expected["image"], self.pixels)
+
+    def _golden(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads((self.folder / "golden" / "golden.json").read_text(encoding="utf-8"))
+        return found
 
     def _check(self, golden: list[dict[str, Any]], called: str) -> None:
         for expected in golden:

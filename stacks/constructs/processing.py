@@ -22,6 +22,8 @@ def processing_job(
     role: JobRole,
     settings: JobsSettings,
     instances: int = 1,
+    instance_type: str = "",
+    part: str = "0",
     tags: Sequence[Mapping[str, str]],
     result: str,
 ) -> sfn.CustomState:
@@ -29,20 +31,21 @@ def processing_job(
 
     `inputs` is the path of its ProcessingInputs in the payload, since they differ from round to round; `outputs`
     maps the folder under /opt/ml/processing/output to the S3 URI it is uploaded to. An option or URI that starts
-    with "States." or "$" is taken from the payload.
+    with "States." or "$" is taken from the payload. `instance_type` is the path of another type in the payload than
+    that of the settings. `part` tells jobs apart that one state runs in a Map.
     """
     arguments: list[str] = [verb]
     for name, value in options.items():
         arguments += [f"--{name}", value]
     request: dict[str, Any] = {
-        "ProcessingJobName.$": job_name(stage),
+        "ProcessingJobName.$": job_name(stage, part),
         "AppSpecification": {"ImageUri": image_uri, "ContainerArguments.$": sfn.JsonPath.array(*arguments)},
         "ProcessingInputs.$": inputs,
         "ProcessingOutputConfig": {"Outputs": [_output(name, uri) for name, uri in outputs.items()]},
         "ProcessingResources": {
             "ClusterConfig": {
                 "InstanceCount": instances,
-                "InstanceType": settings.instance_type,
+                **({"InstanceType.$": instance_type} if instance_type else {"InstanceType": settings.instance_type}),
                 "VolumeSizeInGB": settings.volume_gib,
             }
         },

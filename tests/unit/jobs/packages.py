@@ -52,7 +52,7 @@ def package(
         weights[channel, label] = gain
     golden = folder / "files" / "golden"
     golden.mkdir(parents=True)
-    onnx.save(_graph(weights), str(folder / "files" / "model.onnx"))
+    onnx.save(brightest(weights), str(folder / "files" / "model.onnx"))
     (golden / "000.png").write_bytes(coloured(0, 0))
     logits = as_input(load(golden / "000.png", PIXELS)).mean((0, 2, 3)) @ weights
     (golden / "golden.json").write_text(json.dumps([{"image": "000.png", "label": "", "logits": logits.tolist()}]))
@@ -80,15 +80,16 @@ def packed(folder: Path) -> Path:
     return path
 
 
-def _graph(weights: np.ndarray) -> onnx.ModelProto:
+def brightest(weights: np.ndarray, *, name: str = "image") -> onnx.ModelProto:
+    """The graph of such a model: the mean of each channel times [3, classes]; `name` is that of its input."""
     graph = helper.make_graph(
         [
-            helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
+            helper.make_node("GlobalAveragePool", [name], ["mean"]),
             helper.make_node("Flatten", ["mean"], ["flat"]),
             helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
         ],
         "brightness",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, PIXELS, PIXELS])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, PIXELS, PIXELS])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, weights.shape[1]])],
         [numpy_helper.from_array(weights, "weights")],
     )

@@ -1,0 +1,98 @@
+"""The verb `compare`: whether what a compiler wrote still is the model that it was given, and what it costs.
+
+The compiled model runs in a process of its own: one that crashes or hangs is a finding, and the job goes on to say so.
+"""
+
+import argparse
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, Final
+
+from jobs.comparison import isolated, measure
+from jobs.comparison.measure import Split
+from jobs.comparison.runtimes import Compiled, Unusable
+from jobs.errors import JobError
+from jobs.options import Options
+from jobs.paths import Root, read_json, write_json
+
+SILENCE_SECONDS: Final = 300.0
+"""The longest that loading the model, or a block of images, may take."""
+
+
+def run(root: Root, arguments: list[str]) -> None:
+    """Write comparison.json: what payloads.Parity says, and besides
+
+    loads           whether the compiled model loads and answers; without it all figures but the sizes are missing
+    reason          why not
+    runtime         what runs it; "" when it came without a runtime, so that it cannot be run here
+
+    Raises:
+        JobError: a missing input, or a package whose own model is broken; nothing about the compiled one.
+    """
+    options = _options(arguments)
+    package = _unpacked(root)
+    compiled = package / "compiled"
+    found = {
+        "instance_type": options.instance_type,
+        "compiled_bytes": sum(path.stat().st_size for path in compiled.rglob("*") if path.is_file()),
+        "source_bytes": (package / "model.onnx").stat().st_size,
+        **_findings(package, _runnable(package), _split(root, options.label_attribute)),
+    }
+    write_json(root.processing_output("comparison") / "comparison.json", found)
+    print(json.dumps(found, indent=1), flush=True)
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = Options()
+    parser.add_argument("--instance-type", required=True)
+    parser.add_argument("--label-attribute", default="species")
+    return parser.parse_args(arguments)
+
+
+def _unpacked(root: Root) -> Path:
+    """The files of the one package among the inputs."""
+    given = root.processing_input("package")
+    packages = sorted(given.rglob("*.zip"))
+    if len(packages) != 1:
+        names = ", ".join(path.name for path in packages) or "none"
+        raise JobError(f"{given} must hold one package, a ZIP; it holds {names}")
+    folder = root.scratch("package")
+    try:
+        with zipfile.ZipFile(packages[0]) as archive:
+            archive.extractall(folder)
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise JobError(f"the package {packages[0].name} cannot be unpacked: {error}") from None
+    if not (folder / "model.onnx").is_file():
+        raise JobError(f"the package {packages[0].name} has no model.onnx, which the compiled model is compared with")
+    return folder
+
+
+def _runnable(package: Path) -> Compiled | None:
+    card = read_json(package / "model.json")
+    try:
+        return Compiled.find(package / "compiled", input_name=card["input"]["name"], outputs=len(card["labels"]))
+    except (KeyError, TypeError) as error:
+        raise JobError(f"the package's model.json has no usable {error}: train the model again") from None
+
+
+def _split(root: Root, attribute: str) -> Split | None:
+    """The test split, where the job was given one."""
+    dataset, images = root.optional_input("dataset"), root.optional_input("images")
+    return Split(dataset / "test.manifest", images, attribute) if dataset and images else None
+
+
+def _findings(package: Path, compiled: Compiled | None, split: Split | None) -> dict[str, Any]:
+    if compiled is None:
+        return _not("the compiler wrote no runtime beside the model, so nothing here can run it", runtime="")
+    try:
+        figures = isolated.run(measure.compared, package, compiled, split, silence_seconds=SILENCE_SECONDS)
+    except Unusable as error:
+        return _not(str(error), runtime=compiled.runtime)
+    except isolated.Ended as error:
+        return _not(f"the compiled model took its process down: {error}", runtime=compiled.runtime)
+    return {"loads": True, "reason": "", **figures}
+
+
+def _not(reason: str, *, runtime: str) -> dict[str, Any]:
+    return {"loads": False, "reason": reason, "runtime": runtime}
