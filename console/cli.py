@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from console.errors import Failure, Refusal
+from console.text import printable
 from reefloop.contracts import EXPERTS, LABELERS
 
 INTERRUPTED: Final = 130
@@ -58,7 +59,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _say(error: Exception, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {printable(str(error))}", file=sys.stderr)
     return code
 
 
@@ -86,7 +87,20 @@ def _parser() -> Parser:
     start.add_argument("--manifest", type=Path, metavar="FILE", help="an augmented manifest, for provider import")
 
     watch = add("watch", "console.commands.watch", "follow a round: executions, states, jobs, devices")
-    watch.add_argument("--round", metavar="ROUND", dest="round_", help="default: the round that was started last")
+    watched = watch.add_mutually_exclusive_group()
+    watched.add_argument("--round", metavar="ROUND", dest="round_", help="default: the round that was started last")
+    watched.add_argument("--model", metavar="VERSION", help="the compilation of a model from elsewhere in its place")
+
+    compile_ = add("compile", "console.commands.compile", "compile a model from elsewhere for devices of the table")
+    compile_.add_argument("--model", required=True, metavar="TARBALL", help="a .tar.gz: a file or s3://BUCKET/KEY")
+    compile_.add_argument("--framework", required=True, metavar="NAME", help="what it was made with: MXNET, ONNX, …")
+    compile_.add_argument("--framework-version", default="", metavar="VERSION", help="default: Neo's own choice")
+    compile_.add_argument("--input", default="", metavar="JSON", help="names and shapes: '{\"data\":[1,3,224,224]}'")
+    compile_.add_argument("--targets", required=True, metavar="NAMES", help="of the table, with commas between")
+    compile_.add_argument("--wait", action="store_true", help="follow it to its end and show what each target got")
+
+    devices = add("devices", "console.commands.devices", "which devices there are, and which models they take")
+    devices.add_argument("--framework", metavar="NAME", help="what becomes of models of this one: ONNX, MXNET, …")
 
     label = add("label", "console.commands.label", "label a round's published batches on a page of this machine")
     label.add_argument("--round", required=True, metavar="ROUND", dest="round_")
@@ -98,14 +112,16 @@ def _parser() -> Parser:
     label.add_argument("--abandon", action="store_true", help="end the batches without the answers that they lack")
     label.add_argument("--yes", action="store_true", help="do not ask before abandoning")
 
-    report = add("report", "console.commands.report", "what a round's labels are worth, and who gave them")
-    report.add_argument("--round", required=True, metavar="ROUND", dest="round_")
+    report = add("report", "console.commands.report", "what a round's labels are worth, and what devices got of it")
+    reported = report.add_mutually_exclusive_group(required=True)
+    reported.add_argument("--round", metavar="ROUND", dest="round_")
+    reported.add_argument("--model", metavar="VERSION", help="what each target got of one model")
 
     destroy = add("destroy", "console.commands.destroy", "remove what the loop made, so that `cdk destroy` works")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     destroy.add_argument("--force", action="store_true", help="even where the stage keeps its data")
 
-    for command in (preflight, start, watch, label, report, destroy):
+    for command in (preflight, start, watch, compile_, label, report, destroy):
         command.add_argument("--stage", metavar="NAME", help="a named stage of cdk.json (default: its `stage`)")
     return parser
 

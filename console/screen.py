@@ -8,11 +8,12 @@ from typing import Final, Self
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from console.devices import Device
 from console.executions import RUNNING, Execution
+from console.tables import plain
 
 _STYLES: Final = {
     "SUCCEEDED": "green",
@@ -86,7 +87,7 @@ class Screen:
             self._live = None
 
     def say(self, text: str, style: str = "") -> None:
-        self.terminal.print(escape(text), style=style, soft_wrap=True)
+        self.terminal.print(plain(text), style=style, soft_wrap=True)
 
     def print(self, table: Table) -> None:
         """Leave a table behind."""
@@ -101,7 +102,7 @@ class Screen:
         for row in rows:
             if row.line not in self._told:
                 self._told.add(row.line)
-                self.terminal.print(escape(row.line), soft_wrap=True)
+                self.terminal.print(plain(row.line), soft_wrap=True)
 
     def clear(self) -> None:
         """Take the picture away: what it showed is over, and what comes next may look the same."""
@@ -113,6 +114,5 @@ class Screen:
 def _picture(rows: Sequence[Row]) -> Table:
     table = Table.grid(padding=(0, 2))
     for row in rows:
-        style = _STYLES.get(row.status, "yellow")
-        table.add_row(escape(row.what), f"[{style}]{escape(row.status)}[/]", escape(row.detail))
+        table.add_row(plain(row.what), Text(row.status, _STYLES.get(row.status, "yellow")), plain(row.detail))
     return table

@@ -10,6 +10,7 @@ from rich.table import Table
 from console.clients import clients, load_settings
 from console.preflight import run as run_checks
 from console.preflight.check import Finding
+from console.tables import plain
 
 _MARKS: Final = {"ok": "ok", "unknown": "?", "blocks": "BLOCKS"}
 
@@ -29,5 +30,6 @@ def run(options: argparse.Namespace) -> int:
 def _table(findings: list[Finding]) -> Table:
     table = Table("", "check", "found", "needed", "what to do")
     for finding in findings:
-        table.add_row(_MARKS[finding.state], finding.name, finding.found, finding.needed, finding.todo)
+        texts = (_MARKS[finding.state], finding.name, finding.found, finding.needed, finding.todo)
+        table.add_row(*map(plain, texts))
     return table

@@ -1,4 +1,4 @@
-"""`report`: what a round's labels are worth, and who gave them."""
+"""`report`: what a round's labels are worth and who gave them; what every target got of a model."""
 
 import argparse
 import json
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
-from rich.markup import escape
 from rich.table import Table
 
+from console import outcomes
 from console.clients import Clients, clients, load_settings
 from console.errors import Refusal
 from console.executions import check_round
 from console.project import Project
 from console.screen import Screen
+from console.tables import PlainTable, interval, plain, share
 from reefloop import contracts as c
 
 Document = Mapping[str, Any]
@@ -85,11 +86,28 @@ def _routing_key(round_: str, instance: int) -> str:
 
 def run(options: argparse.Namespace) -> int:
     account = clients(load_settings(options.stage).region)
-    found = Round.read(account, Project.find(account).data_bucket, check_round(options.round_))
+    bucket = Project.find(account).data_bucket
     screen = Screen()
-    for table in tables(found):
+    if options.model:
+        _show_targets(screen, options.model, outcomes.read(account, bucket, options.model))
+        return 0
+    name = check_round(options.round_)
+    for table in tables(Round.read(account, bucket, name)):
         screen.print(table)
+    for model in outcomes.models_of(account, bucket, name):
+        if packages := outcomes.read(account, bucket, model):
+            _show_targets(screen, model, packages)
     return 0
+
+
+def _show_targets(screen: Screen, model: str, packages: Sequence[Document]) -> None:
+    if not packages:
+        raise Refusal(
+            f"nothing is known of a compilation of {model!r}: it has not ended, or there is no such model "
+            f"(`python -m console watch` follows one that runs)"
+        )
+    screen.say(f"model {model}")
+    outcomes.show(screen, packages)
 
 
 def tables(found: Round) -> Iterator[Table]:
@@ -101,80 +119,65 @@ def tables(found: Round) -> Iterator[Table]:
 
 def human_level(level: Document) -> Table:
     """Everybody who was measured on gold; the lowest error that the evidence supports is marked."""
-    table = _table("human level", "gold objects", "errors in answers", "error", "95 % interval")
+    table = PlainTable("human level", "gold objects", "errors in answers", "error", "95 % interval")
     for one in level.get("candidates", []):
         best = one["who"] == level["who"]
         name = f"{one['who']} (the proxy for the Bayes error)" if best else one["who"]
         errors = (
             f"{one['gold_errors']} of {one['gold_answers']} answers" if one["kind"] == "tier" else one["gold_errors"]
         )
-        row = (name, one["gold_objects"], errors, _share(one["error"]), _interval(one))
-        table.add_row(*(escape(str(value)) for value in row), style="bold" if best else "")
-    table.caption = escape(str(level.get("reason", "")))
+        row = (name, one["gold_objects"], errors, share(one["error"]), interval(one))
+        table.add(*row, style="bold" if best else "")
+    table.caption = plain(level.get("reason", ""))
     table.caption_justify = "left"
     return table
 
 
 def _routing(found: Round) -> Table:
-    table = _table("routing", "")
+    table = PlainTable("routing", "")
     if not found.routing:
         return table
     for name in ("machine", "human", "audit", "honeypots"):
-        table.add_row(name, str(sum(part.get(name, 0) for part in found.routing)))
+        table.add(name, sum(part.get(name, 0) for part in found.routing))
     first = found.routing[0]
-    table.add_row("model", escape(str(first["model_version"] or "none yet")))
-    table.add_row("why", escape(first["reason"]))
+    table.add("model", first["model_version"] or "none yet")
+    table.add("why", first["reason"])
     return table
 
 
 def _jobs(found: Round) -> Table:
-    table = _table("labeling job", "team", "status", "labeled", "not labeled", "reason")
+    table = PlainTable("labeling job", "team", "status", "labeled", "not labeled", "reason")
     for job in found.jobs:
         counters = job["counters"]
         not_labeled = counters.get("Unlabeled", 0) + counters.get("FailedNonRetryableError", 0)
-        told = (job["job"], job["team"], job["status"], counters.get("TotalLabeled", "-"), not_labeled)
-        table.add_row(*(escape(str(value)) for value in told), escape(job["failure_reason"]))
+        labeled = counters.get("TotalLabeled", "-")
+        table.add(job["job"], job["team"], job["status"], labeled, not_labeled, job["failure_reason"])
     return table
 
 
 def _dataset(found: Round) -> Table:
-    table = _table("dataset", "")
+    table = PlainTable("dataset", "")
     if not (card := found.card):
         return table
     fates = ", ".join(f"{card['round'][name]} {name}" for name in _FATES if card["round"].get(name))
-    table.add_row("this round", fates)
-    table.add_row("all objects", ", ".join(f"{value} {name}" for name, value in card["splits"].items()))
-    table.add_row("labeled by", ", ".join(f"{value} {name}" for name, value in card["sources"].items() if value))
+    table.add("this round", fates)
+    table.add("all objects", ", ".join(f"{value} {name}" for name, value in card["splits"].items()))
+    table.add("labeled by", ", ".join(f"{value} {name}" for name, value in card["sources"].items() if value))
     for source, estimate in card["label_error"].items():
         if estimate and estimate["error"] is not None:
-            text = f"{_share(estimate['error'])} ({_interval(estimate)}), from {estimate['from']}"
-            table.add_row(f"label error, {source}", escape(text))
+            text = f"{share(estimate['error'])} ({interval(estimate)}), from {estimate['from']}"
+            table.add(f"label error, {source}", text)
     if card["round"].get("audit", {}).get("withdrawn"):
-        table.add_row("withdrawn", "the audit contradicts the budget: no label of the machine was used")
+        table.add("withdrawn", "the audit contradicts the budget: no label of the machine was used")
     return table
 
 
 def _workers(found: Round) -> Table:
-    table = _table("worker", "tier", "answers", "skill", "95 % interval", "gold errors", "median seconds", "")
+    table = PlainTable("worker", "tier", "answers", "skill", "95 % interval", "gold errors", "median seconds", "")
     for one in found.workers:
         verdict = "left out: too many errors on gold" if one["dropped"] else ""
-        skill = (_share(one["skill"]), _interval(one, "skill_low", "skill_high"))
+        skill = (share(one["skill"]), interval(one, "skill_low", "skill_high"))
         gold = f"{one['gold_errors']} of {one['gold_objects']}"
         row = (one["worker"], one["tier"], one["answers"], *skill, gold, one["median_seconds"] or "-", verdict)
-        table.add_row(*(escape(str(value)) for value in row), style="red" if one["dropped"] else "")
+        table.add(*row, style="red" if one["dropped"] else "")
     return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(show_edge=False, pad_edge=False)
-    for column in columns:
-        table.add_column(column)
-    return table
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
-
-
-def _interval(one: Document, low: str = "low", high: str = "high") -> str:
-    return f"{one[low]:.1%} to {one[high]:.1%}"

@@ -1,39 +1,31 @@
-"""`watch`: follow a round until it ends."""
+"""`watch`: follow a round, or the compilation of a model from elsewhere, until it ends."""
 
 import argparse
-import time
-from typing import Final
 
 from botocore.exceptions import ClientError
 
+from console import outcomes
 from console.clients import Clients, clients, load_settings
 from console.devices import DeviceReader
-from console.errors import Failure, Refusal
-from console.executions import RUNNING, SUCCEEDED, Follower, check_round, execution_arn, reasons
+from console.errors import Refusal
+from console.executions import Follower, check_round, execution_arn
+from console.following import follow, require_success
 from console.project import Project
-from console.screen import Screen, device_rows, execution_rows
-
-_PAUSE_SECONDS: Final = 5.0
+from console.screen import Screen, device_rows
+from reefloop.contracts import COMPILATION, PACKAGES
 
 
 def run(options: argparse.Namespace) -> int:
     account = clients(load_settings(options.stage).region)
     project = Project.find(account)
-    arn = _find(account, project, options.round_)
-    follower, devices = Follower(account, project), DeviceReader(account, project)
-    with Screen() as screen:
-        while True:
-            execution = follower.read(arn)
-            screen.show([*execution_rows(execution), *device_rows(devices.read())])
-            if execution.status != RUNNING:
-                break
-            time.sleep(_PAUSE_SECONDS)
-    # The live picture went with the screen: leave the last one behind.
-    for row in execution_rows(execution):
-        print(row.line)
-    if execution.status == SUCCEEDED:
-        return 0
-    raise Failure(f"{execution.name} {execution.status.lower()}: {'; '.join(reasons(execution))}")
+    arn = _of_model(account, project, options.model) if options.model else _find(account, project, options.round_)
+    devices = DeviceReader(account, project)
+    execution = follow(Follower(account, project), arn, beside=lambda: device_rows(devices.read()))
+    for one in execution.walk():
+        if one.stage == COMPILATION:
+            outcomes.show(Screen(), one.output.get(PACKAGES, []))
+    require_success(execution)
+    return 0
 
 
 def _find(account: Clients, project: Project, round_: str | None) -> str:
@@ -52,3 +44,13 @@ def _find(account: Clients, project: Project, round_: str | None) -> str:
             raise
         raise Refusal(f"round {round_} was never started: `python -m console start --round {round_} …`") from error
     return arn
+
+
+def _of_model(account: Clients, project: Project, version: str) -> str:
+    """The compilation of a model from elsewhere that was started last: they come newest first."""
+    machine = project.output(COMPILATION, "Machine")
+    pages = account("stepfunctions").get_paginator("list_executions").paginate(stateMachineArn=machine)
+    for execution in (execution for page in pages for execution in page["executions"]):
+        if execution["name"].startswith(f"{version}-"):
+            return str(execution["executionArn"])
+    raise Refusal(f"no compilation of {version!r} was ever started: `python -m console compile --model …`")

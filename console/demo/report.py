@@ -5,9 +5,11 @@ from typing import Any
 
 from rich.table import Table
 
+from console import outcomes
 from console.commands.report import human_level
 from console.demo.workspace import SUMMARY
 from console.screen import Screen
+from console.tables import PlainTable, share
 
 
 def print_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
@@ -17,7 +19,7 @@ def print_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
         _models(summary),
         _stages(summary),
         human_level(summary["human_level"]),
-        _targets(summary),
+        *outcomes.tables(summary["targets"]),
         _devices(summary),
         _numbers(summary),
         _seconds(summary),
@@ -27,73 +29,57 @@ def print_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
 
 
 def _rounds(summary: Mapping[str, Any]) -> Table:
-    table = _table("round", "objects", "by machine", "by people", "label error")
+    table = PlainTable("round", "objects", "by machine", "by people", "label error")
     for row in summary["rounds"]:
         counts = (row["objects"], row["machine_labels"], row["human_labels"])
-        table.add_row(row["round"], *map(_text, counts), _share(row["label_error"]))
+        table.add(row["round"], *counts, share(row["label_error"]))
     return table
 
 
 def _models(summary: Mapping[str, Any]) -> Table:
     """What each round's model is worth, with 95 % intervals, and what its evaluation advises first."""
-    table = _table("model of round", "epochs", "validation accuracy", "test accuracy", "advice")
+    table = PlainTable("model of round", "epochs", "validation accuracy", "test accuracy", "advice")
     for row in summary["rounds"]:
         rates = (_interval(row["validation"]), _interval(row["test"]))
-        table.add_row(row["round"], _text(row["training_epochs"]), *rates, next(iter(row["advice"]), "-"))
+        table.add(row["round"], row["training_epochs"], *rates, next(iter(row["advice"]), "-"))
     return table
 
 
 def _stages(summary: Mapping[str, Any]) -> Table:
     stages = list(dict.fromkeys(stage for row in summary["rounds"] for stage in row["stage_seconds"]))
-    table = _table("seconds of round", *stages)
+    table = PlainTable("seconds of round", *stages)
     for row in summary["rounds"]:
-        table.add_row(row["round"], *(_text(row["stage_seconds"].get(stage)) for stage in stages))
-    return table
-
-
-def _targets(summary: Mapping[str, Any]) -> Table:
-    table = _table("target", "outcome", "KiB", "ms")
-    for row in summary["targets"]:
-        table.add_row(row["target"], row["outcome"], f"{row['bytes'] / 1024:.0f}", _text(row["latency_ms"]))
+        table.add(row["round"], *(row["stage_seconds"].get(stage) for stage in stages))
     return table
 
 
 def _devices(summary: Mapping[str, Any]) -> Table:
-    table = _table("device", "status", "model", "self-test")
+    table = PlainTable("device", "status", "model", "self-test")
     for row in summary["devices"]:
-        table.add_row(row["thing"], row["status"], row["model_version"], row["self_test"])
+        table.add(row["thing"], row["status"], row["model_version"], row["self_test"])
     return table
 
 
 def _numbers(summary: Mapping[str, Any]) -> Table:
     everything = summary["bytes_send_everything"]
-    share = f" ({summary['bytes_sent'] / everything:.0%} of sending everything)" if everything else ""
-    table = _table("at the edge", "")
+    of_all = f" ({summary['bytes_sent'] / everything:.0%} of sending everything)" if everything else ""
+    table = PlainTable("at the edge", "")
     rate = summary["frames_per_second"]
-    table.add_row("frames", f"{summary['frames']} at {_text(rate and round(rate))} per second and device")
-    table.add_row(
-        "latency", f"p50 {_text(summary['latency_ms']['p50'])} ms, p99 {_text(summary['latency_ms']['p99'])} ms"
-    )
-    table.add_row("sent", f"{summary['bytes_sent'] / 1024:.0f} KiB{share}")
-    table.add_row("accuracy", _share(summary["edge_accuracy"]))
-    table.add_row("components", ", ".join(f"{c['component']} {c['version']}" for c in summary["component_versions"]))
-    table.add_row("resources", f"{sum(summary['resources'].values())} of {len(summary['resources'])} types")
+    table.add("frames", f"{summary['frames']} at {_text(rate and round(rate))} per second and device")
+    table.add("latency", f"p50 {_text(summary['latency_ms']['p50'])} ms, p99 {_text(summary['latency_ms']['p99'])} ms")
+    table.add("sent", f"{summary['bytes_sent'] / 1024:.0f} KiB{of_all}")
+    table.add("accuracy", share(summary["edge_accuracy"]))
+    table.add("components", ", ".join(f"{c['component']} {c['version']}" for c in summary["component_versions"]))
+    table.add("resources", f"{sum(summary['resources'].values())} of {len(summary['resources'])} types")
     done = [execution["status"] for execution in summary["executions"]].count("SUCCEEDED")
-    table.add_row("executions", f"{done} of {len(summary['executions'])} succeeded")
+    table.add("executions", f"{done} of {len(summary['executions'])} succeeded")
     return table
 
 
 def _seconds(summary: Mapping[str, Any]) -> Table:
-    table = _table("step", "seconds")
+    table = PlainTable("step", "seconds")
     for name, seconds in summary["seconds"].items():
-        table.add_row(name, f"{seconds:.1f}")
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(show_edge=False, pad_edge=False)
-    for column in columns:
-        table.add_column(column)
+        table.add(name, f"{seconds:.1f}")
     return table
 
 
@@ -103,7 +89,3 @@ def _text(value: object) -> str:
 
 def _interval(rate: Mapping[str, Any] | None) -> str:
     return "-" if rate is None else f"{rate['accuracy']:.1%} ({100 * rate['low']:.1f} to {100 * rate['high']:.1f})"
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"

@@ -98,7 +98,7 @@ class Collector:
         return self._data.read_json(c.round_key(list(rounds)[-1], "human-level.json")) if rounds else {}
 
     def targets(self, rounds: Mapping[str, Execution]) -> list[dict[str, Any]]:
-        """What each target got from the last model that was compiled; the latency is that of its package, here."""
+        """What each target got from the last model that was compiled; `latency_ms` is that of its package, here."""
         compiled = [e.output[c.COMPILATION][c.PACKAGES] for e in rounds.values() if c.COMPILATION in e.output]
         return [self._target(package) for package in compiled[-1]] if compiled else []
 
@@ -110,6 +110,8 @@ class Collector:
             "artifact_key": package["key"],
             "bytes": len(content),
             "latency_ms": package_latency_ms(content) if content else None,
+            "failure": package["failure"],
+            "parity": package["parity"],
         }
 
     def component_versions(self) -> list[dict[str, str]]:

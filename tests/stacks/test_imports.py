@@ -25,6 +25,8 @@ TOP = {
 DECLARATIONS = {
     "reefloop.contracts",
     "reefloop.payloads",
+    "reefloop.compilation.neo",
+    "reefloop.compilation.rules",
     "reefloop.compilation.targets",
     "reefloop.labeling.ground_truth",
 }
@@ -42,7 +44,7 @@ RULES: dict[str, tuple[set[str], set[str] | None]] = {
     "edge": ({"classifier"}, {"boto3", "botocore", "numpy", "onnxruntime", "PIL", "dlr"}),
     "workstation": ({"workstation"}, set()),
     "offline": ({"offline"}, None),
-    "console": ({"console", "offline", "settings", *DECLARATIONS}, None),
+    "console": ({"console", "offline", "settings", "reefloop.archive", *DECLARATIONS}, None),
 }
 
 

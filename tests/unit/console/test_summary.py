@@ -20,6 +20,7 @@ from console.photos import Photo
 from console.project import Project
 from offline.account import Account
 from tests.any import any_evaluation, any_round
+from tests.unit.console.packages import not_compiled
 
 Put = Callable[[str, object], None]
 
@@ -146,14 +147,22 @@ def test_the_human_level_is_what_the_last_round_knows(collector: Collector, put:
     assert collector.human_level({"1": execution()}) == {}
 
 
-def test_a_refused_target_has_neither_bytes_nor_latency(collector: Collector) -> None:
-    refused = {"target": "imx8mplus", "outcome": "refused", "key": "", "bytes": 0, "failure_reason": "Neo cannot"}
+def test_a_refused_target_has_neither_bytes_nor_latency_and_says_why(collector: Collector) -> None:
+    refused = not_compiled("imx8mplus")
     (found,) = collector.targets({"1": execution(compilation={"packages": [refused]})})
-    assert found == {"target": "imx8mplus", "outcome": "refused", "artifact_key": "", "bytes": 0, "latency_ms": None}
+    assert found == {
+        "target": "imx8mplus",
+        "outcome": "refused",
+        "artifact_key": "",
+        "bytes": 0,
+        "latency_ms": None,
+        "failure": refused["failure"],
+        "parity": None,
+    }
 
 
 def test_the_targets_are_those_of_the_last_round_that_compiled(collector: Collector) -> None:
-    packages = [{"target": name, "outcome": "refused", "key": "", "bytes": 0} for name in ("first", "second")]
+    packages = [not_compiled(name) for name in ("first", "second")]
     rounds = {
         "1": execution(compilation={"packages": packages[:1]}),
         "2": execution(compilation={"packages": packages[1:]}),

@@ -1,0 +1,43 @@
+"""Shows an execution until it ends, and says why where it did not succeed."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from console.errors import Failure
+from console.executions import RUNNING, SUCCEEDED, Execution, Follower, reasons
+from console.screen import Row, Screen, execution_rows
+
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+
+
+def follow(follower: Follower, arn: str, *, beside: Callable[[], Iterable[Row]] = list) -> Execution:
+    """Show an execution until it ends; the last picture stays.
+
+    Args:
+        beside: what else is shown while it runs.
+    """
+    pause = _FIRST_PAUSE_SECONDS
+    screen = Screen()
+    with screen:
+        while True:
+            execution = follower.read(arn)
+            screen.show([*execution_rows(execution), *beside()])
+            if execution.status != RUNNING:
+                break
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+    # The live picture went with the screen.
+    for row in execution_rows(execution):
+        screen.say(row.line)
+    return execution
+
+
+def require_success(execution: Execution) -> None:
+    """
+    Raises:
+        Failure: with the innermost reasons.
+    """
+    if execution.status != SUCCEEDED:
+        raise Failure(f"{execution.name} {execution.status.lower()}: {'; '.join(reasons(execution))}")
