@@ -6,6 +6,10 @@ import json
 import random
 import tarfile
 from itertools import count
+from typing import Any
+
+from reefloop.compilation.targets import TARGETS
+from reefloop.payloads import Outcome, Package
 
 _numbers = count(1)
 
@@ -95,6 +99,25 @@ def any_model_files(model_version: str, **card: object) -> dict[str, bytes]:
         "golden/golden.json": b"[]",
         "golden/crab.png": any_bytes(),
     }
+
+
+def any_package(target: str = "linux-x86_64", outcome: Outcome = "compiled", **fields: Any) -> Package:
+    """What the compilation stage says of one target of the table; the fields given in place of the usual ones."""
+    entry, shipped = TARGETS[target], outcome != "refused"
+    made: dict[str, Any] = {
+        "target": target,
+        "outcome": outcome,
+        "delivery": entry.delivery,
+        "platform": dict(entry.greengrass or {}),
+        "runtime": "onnxruntime" if outcome == "portable" else entry.runtime,
+        "key": f"models/m/packages/0a1b/{target}.zip" if shipped else "",
+        "bytes": 32 if shipped else 0,
+        "artifact_uri": f"s3://data-bucket/models/m/compiled/{target}/model.tar.gz" if outcome == "compiled" else "",
+        "inference_image": "",
+        "failure": None if outcome == "compiled" else {"kind": "unknown", "reason": f"why {target}", "advice": "none"},
+        "parity": None,
+    }
+    return Package(**(made | fields))  # type: ignore[typeddict-item]
 
 
 def tar_gz(files: dict[str, bytes]) -> bytes:

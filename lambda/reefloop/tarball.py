@@ -58,14 +58,14 @@ class Content:
         self._stream = stream
         self._left_bytes = size
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = _CHUNK_BYTES, /) -> bytes:
         """At most `size` bytes; b"" when all have been read."""
         content = self._stream.exactly(min(size, self._left_bytes))
         self._left_bytes -= len(content)
         return content
 
     def skip(self) -> None:
-        while self.read(_CHUNK_BYTES):
+        while self.read():
             pass
 
 
@@ -186,7 +186,7 @@ def _about(kind: bytes, stream: _Gunzip, size: int) -> dict[str, str]:
     records = dict(_records(content))
     if any(name.startswith("GNU.sparse.") for name in records):
         raise ArchiveInvalid("a member is sparse and must be a regular file")
-    said = {name: records[name] for name in ("path", "size") if name in records}
+    said: dict[str, str] = {name: records[name] for name in ("path", "size") if name in records}
     if kind == _GLOBAL and said:
         raise ArchiveInvalid("a header in it gives every member the same name or size")
     return said

@@ -8,17 +8,16 @@ from reefloop.deployment import check, deploy, publish, roll_back
 from reefloop.deployment.publish import ComponentChanged, ModelNotApproved
 from reefloop.deployment.recipe import NothingToDeploy
 from reefloop.payloads import Component, DeploymentInput, Health, Package, Rollout
-from tests.any import any_bytes, any_model_version, any_thing
+from tests.any import any_bytes, any_model_version, any_package, any_thing
 from tests.handlers.account import ARTIFACTS, GROUP, REGION, Account
 
 MODEL = contracts.MODEL_COMPONENT
 
 
-def packaged(account: Account, target: str, version: str, outcome: str = "compiled") -> Package:
-    key = contracts.package_key(version, target, "0a1b") if outcome != "refused" else ""
-    if key:
-        account.put(key, any_bytes(), bucket=ARTIFACTS)
-    return Package(target=target, outcome=outcome, key=key, bytes=32, failure_reason="")
+def packaged(account: Account, target: str, version: str) -> Package:
+    key = contracts.package_key(version, target, "0a1b")
+    account.put(key, any_bytes(), bucket=ARTIFACTS)
+    return any_package(target, key=key)
 
 
 def deployable(account: Account, *targets: str) -> DeploymentInput:
@@ -58,7 +57,7 @@ class TestPublish:
 
     def test_leaves_out_a_target_that_was_refused(self, account: Account) -> None:
         event = deployable(account, "linux-x86_64")
-        event["packages"].append(packaged(account, "linux-arm64", event["model_version"], outcome="refused"))
+        event["packages"].append(any_package("linux-arm64", "refused"))
         arn = publish.handler(event, None)["component_arn"]
         [platform] = account.greengrass.describe_component(arn=arn)["platforms"]
         assert platform["name"] == "linux-x86_64"

@@ -5,21 +5,26 @@ https://docs.aws.amazon.com/greengrass/v2/developerguide/component-recipe-refere
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from reefloop import contracts, storage
-from reefloop.compilation.targets import TARGETS
 from reefloop.payloads import Package
 
 # The service takes 16 KB, the nucleus lite 8,196 bytes.
 _RECIPE_BYTES: Final = 8_000
 # https://docs.aws.amazon.com/general/latest/gr/greengrassv2.html: all artifacts of a component version together
 _ARTIFACT_BYTES: Final = 2_000_000_000
+_TARGET: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class NothingToDeploy(Exception):
     """No target of the model can be deployed through Greengrass."""
+
+
+class PackageInvalid(Exception):
+    """A package of the execution's input cannot be published."""
 
 
 class RecipeTooLarge(Exception):
@@ -35,8 +40,10 @@ def render(*, model_version: str, component_version: str, packages: list[Package
     Raises:
         NothingToDeploy: naming the outcome of every target.
         RecipeTooLarge: naming the size and the most allowed.
+        PackageInvalid: a package is not what the compilation stage writes.
     """
-    deployable = [p for p in packages if p["key"] and TARGETS[p["target"]].greengrass]
+    deployable = [p for p in packages if p["key"] and p["delivery"] == "greengrass"]
+    _check(deployable)
     if not deployable:
         outcomes = ", ".join(f"{p['target']} {p['outcome']}" for p in packages) or "no targets at all"
         raise NothingToDeploy(
@@ -48,7 +55,7 @@ def render(*, model_version: str, component_version: str, packages: list[Package
         raise RecipeTooLarge(
             f"the packages of model {model_version} have {size_bytes} bytes and may have {_ARTIFACT_BYTES} together"
         )
-    deployable.sort(key=lambda package: -len(_platform(package)))  # stable: otherwise as configured
+    deployable.sort(key=lambda package: -len(package["platform"]))  # stable: otherwise as configured
     recipe = {
         "RecipeFormatVersion": "2020-01-25",
         "ComponentName": contracts.MODEL_COMPONENT,
@@ -75,15 +82,28 @@ def fingerprint(recipe: Mapping[str, Any]) -> str:
     return hashlib.sha256(encode(recipe)).hexdigest()
 
 
-def _platform(package: Package) -> Mapping[str, str]:
-    return TARGETS[package["target"]].greengrass or {}
+def _check(packages: list[Package]) -> None:
+    """The input of a deployment can be written by hand, and the target becomes part of a command on the device."""
+    seen: dict[str, str] = {}
+    for package in packages:
+        target, platform = package["target"], json.dumps(package["platform"], sort_keys=True)
+        if not _TARGET.fullmatch(target):
+            raise PackageInvalid(
+                f"target {target!r} must be letters, digits, hyphens and underscores: correct the execution's input"
+            )
+        if platform in seen:
+            raise PackageInvalid(
+                f"targets {seen[platform]} and {target} are for the same devices ({platform}), and a device takes the "
+                "first that matches: leave one of them out of compilation.targets"
+            )
+        seen[platform] = target
 
 
 def _manifest(package: Package, bucket: str) -> dict[str, Any]:
     target = package["target"]
     return {
         "Name": target,
-        "Platform": dict(_platform(package)),
+        "Platform": dict(package["platform"]),
         # The archive unpacks into a folder of its own name. One command, and no brace but the variables': the
         # nucleus lite cuts a script off at any other.
         "Lifecycle": {"run": f'ln -sfn "{{artifacts:decompressedPath}}/{target}" "{{work:path}}/current"'},

@@ -225,17 +225,18 @@ def test_refuses_an_archive_that_unpacks_to_more_than_allowed(tmp_path: Path) ->
     assert everything_below(tmp_path) == set()
 
 
-class Zeros(io.RawIOBase):
+class Zeros(io.BytesIO):
     """A gzip file that goes on for ever: a member with 10 GiB of zeros, whatever its header said."""
 
     def __init__(self, header: bytes) -> None:
+        super().__init__()
         deflate = zlib.compressobj(1, zlib.DEFLATED, 31)
         self._start = deflate.compress(header) + deflate.flush(zlib.Z_FULL_FLUSH)
         # Flushed in full, the stream of a MiB can stand behind itself.
         self._again = deflate.compress(bytes(1 << 20)) + deflate.flush(zlib.Z_FULL_FLUSH)
         self.given = 0
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         self.given += 1
         return self._start if self.given == 1 else self._again
 

@@ -1,24 +1,24 @@
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reefloop import contracts
-from reefloop.compilation.targets import TARGETS, Target
+from reefloop.compilation.targets import TARGETS
 from reefloop.deployment import recipe
-from reefloop.deployment.recipe import NothingToDeploy, RecipeTooLarge
+from reefloop.deployment.recipe import NothingToDeploy, PackageInvalid, RecipeTooLarge
 from reefloop.payloads import Package
-from tests.any import any_model_version
+from tests.any import any_package
 from tests.edge.recipe_rules import violations
 
 
 def package(target: str, *, version: str = "v", size_bytes: int = 1) -> Package:
-    key = contracts.package_key(version, target, "0a1b")
-    return Package(target=target, outcome="compiled", key=key, bytes=size_bytes, failure_reason="")
+    return any_package(target, key=contracts.package_key(version, target, "0a1b"), bytes=size_bytes)
 
 
-def render(packages: list[Package], bucket: str = "artifact-bucket") -> dict[str, object]:
+def render(packages: list[Package], bucket: str = "artifact-bucket") -> dict[str, Any]:
     return recipe.render(model_version="v", component_version="1.1.0", packages=packages, bucket=bucket)
 
 
@@ -31,7 +31,7 @@ def test_the_manifest_of_a_board_stands_before_its_architecture(names: list[str]
     assert sizes == sorted(sizes, reverse=True)
 
 
-@given(names=st.lists(st.sampled_from(list(TARGETS)), unique=True), data=st.data())
+@given(names=st.lists(st.sampled_from(list(TARGETS)), unique=True, max_size=20), data=st.data())
 def test_any_choice_of_targets_fits_or_is_refused(names: list[str], data: st.DataObject) -> None:
     version = data.draw(st.text("abc-", min_size=1, max_size=80))
     bucket = data.draw(st.text("abc-", min_size=3, max_size=63))
@@ -40,6 +40,8 @@ def test_any_choice_of_targets_fits_or_is_refused(names: list[str], data: st.Dat
         made = render(packages, bucket)
     except NothingToDeploy:
         assert not set(names) & set(GREENGRASS)
+    except RecipeTooLarge:
+        assert len(set(names) & set(GREENGRASS)) > 10
     else:
         assert len(recipe.encode(made)) < 8196
         assert len(made["Manifests"]) == len(set(names) & set(GREENGRASS))
@@ -49,14 +51,31 @@ def test_keeps_the_rules_of_both_nuclei() -> None:
     assert violations(recipe.encode(render([package(name) for name in TARGETS])).decode()) == []
 
 
-def test_more_targets_than_fit_are_refused_with_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    many = {
-        f"board-{number}": Target(f"board-{number}", device="rasp4b", greengrass={"os": "linux"})
+def test_more_targets_than_fit_are_refused_with_their_number() -> None:
+    boards = [
+        {**package("linux-arm64"), "target": f"board-{number}", "platform": {"os": "linux", "board": str(number)}}
         for number in range(60)
-    }
-    monkeypatch.setattr(recipe, "TARGETS", many)
+    ]
     with pytest.raises(RecipeTooLarge, match="may have 8000: configure fewer than the 60 Greengrass targets"):
-        render([package(name) for name in many])
+        render(boards)
+
+
+def test_a_target_that_the_table_does_not_have_is_deployed_by_what_its_package_says() -> None:
+    buoy = {**package("linux-arm64"), "target": "buoy", "platform": {"os": "linux", "board": "buoy"}}
+    [manifest] = render([buoy])["Manifests"]
+    assert (manifest["Name"], manifest["Platform"]) == ("buoy", {"os": "linux", "board": "buoy"})
+
+
+def test_two_targets_for_the_same_devices_are_refused() -> None:
+    twin = {**package("linux-arm64"), "target": "twin"}
+    with pytest.raises(PackageInvalid, match="targets linux-arm64 and twin are for the same devices"):
+        render([package("linux-arm64"), twin])
+
+
+@pytest.mark.parametrize("name", ["", 'a"; reboot; "', "a b", "$(reboot)", "../a", "a\n", "{artifacts:path}"])
+def test_a_name_that_a_shell_could_take_for_more_is_refused(name: str) -> None:
+    with pytest.raises(PackageInvalid, match="must be letters, digits, hyphens and underscores"):
+        render([{**package("linux-arm64"), "target": name}])
 
 
 def test_more_bytes_than_a_component_may_have_are_refused() -> None:
@@ -79,6 +98,5 @@ def test_the_fingerprint_tells_recipes_apart_and_nothing_else() -> None:
 
 
 def test_says_what_became_of_every_target_when_none_can_be_deployed() -> None:
-    refused = Package(target="linux-x86_64", outcome="refused", key="", bytes=0, failure_reason="")
     with pytest.raises(NothingToDeploy, match="linux-x86_64 refused, android-arm64 compiled"):
-        render([refused, package("android-arm64", version=any_model_version())])
+        render([any_package("linux-x86_64", "refused"), any_package("android-arm64")])
