@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from reefloop.compilation.targets import TARGETS
 from reefloop.labeling import ground_truth
 from settings import STAGES, Settings, SettingsError
+from settings.compilation import OwnTarget
 
 
 def load(**branches: Any) -> Settings:
@@ -165,10 +166,21 @@ def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:
         Settings.load("moon")
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=5))
+NONSENSE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=5
+)
+
+
+@given(NONSENSE)
 def test_nonsense_is_refused_and_never_crashes(nonsense: Any) -> None:
     with pytest.raises(SettingsError):
         load(labeling={"provider": nonsense})
+
+
+@given(st.dictionaries(st.sampled_from(sorted(OwnTarget.model_fields)), NONSENSE, max_size=4))
+def test_nonsense_for_a_target_of_ones_own_is_refused_and_never_crashes(fields: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError):
+        load(**own(**{"name": "?", **fields}))
 
 
 def test_a_target_of_ones_own_is_chosen_like_a_ready_made_one() -> None:

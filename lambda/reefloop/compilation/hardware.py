@@ -86,12 +86,9 @@ def _neuron(name: str, title: str, region: str = "") -> Hardware:
 
 
 _DEVICES: Final = (
+    # The service's message counts it among the devices, not among the instances.
     Hardware(
-        *("lambda", "AWS Lambda", "LINUX", "X86_64"),
-        family="cloud",
-        takes_version=True,
-        listed=False,
-        source=pages.VERSION_MESSAGE,
+        *("lambda", "AWS Lambda", "LINUX", "X86_64"), takes_version=True, listed=False, source=pages.VERSION_MESSAGE
     ),
     _instance("ml_m4", "M4 instances"),
     _instance("ml_m5", "M5 instances"),
@@ -138,7 +135,10 @@ _DEVICES: Final = (
     Hardware("rk3288", "Rockchip RK3288", "LINUX", "ARM_EABIHF", "MALI", takes_version=True),
     Hardware("aisage", "Acer aiSage", "LINUX", "ARM64", "MALI", takes_version=True, tested="ARM Mali"),
     Hardware(
-        *("sbe_c", "x86 single-board computer", "LINUX", "X86_64"), options={"mcpu": "core-avx2"}, tested="X86_Linux"
+        *("sbe_c", "x86 single-board computer", "LINUX", "X86_64"),
+        options={"mcpu": "core-avx2"},
+        takes_version=True,
+        tested="X86_Linux",
     ),
     Hardware("qcs605", "Qualcomm QCS605", "ANDROID", "ARM64", "MALI", options={"ANDROID_PLATFORM": 27}),
     Hardware(

@@ -136,8 +136,8 @@ def _ambarella(model: str) -> Target:
     return Target(f"ambarella-{model}", device=f"amba_{model}", note=note)
 
 
-def _instance(device: str, type_: str) -> Target:
-    return Target(device, device=device, portable=False, measured_on=type_)
+def _instance(device: str, type_: str = "", note: str = "") -> Target:
+    return Target(device, device=device, portable=False, measured_on=type_, note=note)
 
 
 _ASKED_FOR: Final = (
@@ -167,6 +167,8 @@ _ASKED_FOR: Final = (
     _instance("ml_g4dn", "ml.g4dn.xlarge"),
 )
 
+_UNMEASURED: Final = "Not measured: the image of the jobs is for x86_64."
+
 # The rest of what Neo has. There is no ONNX Runtime for 32-bit ARM on PyPI, so the portable model cannot stand in.
 _FURTHER: Final = (
     Target(
@@ -195,11 +197,13 @@ _FURTHER: Final = (
     Target("qcs603", device="qcs603", compiler_options={"ANDROID_PLATFORM": 27}),
     Target("windows-x86", device="x86_win32"),
     Target("aws-lambda", device="lambda"),
-    _instance("ml_m4", "ml.m4.xlarge"),
+    _instance(
+        "ml_m4", "ml.m4.xlarge", "An old generation, which AWS' own containers are tested on no more: take ml_m5."
+    ),
     _instance("ml_m5", "ml.m5.xlarge"),
-    _instance("ml_m6g", ""),
+    _instance("ml_m6g", note=_UNMEASURED),
     _instance("ml_c4", "ml.c4.xlarge"),
-    _instance("ml_c6g", ""),
+    _instance("ml_c6g", note=_UNMEASURED),
 )
 
 TARGETS: Final[Mapping[str, Target]] = MappingProxyType({target.name: target for target in (*_ASKED_FOR, *_FURTHER)})

@@ -51,7 +51,7 @@ INSTANCES = {"TENSORFLOW", "KERAS", "MXNET", "ONNX", "PYTORCH", "XGBOOST"}
 def test_each_device_takes_the_frameworks_of_its_page_and_no_other() -> None:
     refused = {"ml_p2", "ml_p3", "ml_inf1", "ml_inf2", "ml_trn1", "ml_eia2", "deeplens"}
     for device in neo.DEVICES:
-        wanted = INSTANCES if device.startswith("ml_") or device == "lambda" else EDGE
+        wanted = INSTANCES if device.startswith("ml_") else EDGE
         wanted = {"TENSORFLOW", "PYTORCH"} if device == "coreml" else wanted
         assert frameworks_of(on(device)) == (set() if device in refused else wanted), device
 
