@@ -6,26 +6,17 @@ it: https://docs.aws.amazon.com/sagemaker/latest/dg/neo-compilation-preparing-mo
 
 import json
 import tempfile
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
 from reefloop import archive, contracts, model_card, storage
-from reefloop.compilation import rules, tarballs
-from reefloop.compilation.hardware import Part
+from reefloop.compilation import contents, rules, tarballs
+from reefloop.compilation.contents import SourceInvalid as SourceInvalid
 from reefloop.compilation.neo import FRAMEWORKS
 from reefloop.compilation.targets import Target
 
 # What training leaves of a model, by the framework that reads it: tarballs of one file each.
 _OF_FRAMEWORK: Final = {"ONNX": "source/model.tar.gz", "PYTORCH": "source/pytorch.tar.gz"}
-_NAMED: Final = 5
-# macOS packs a file of its own beside each.
-_OF_MACOS: Final = ("._*", "*/._*", ".DS_Store", "*/.DS_Store", "__MACOSX/*")
-
-
-class SourceInvalid(Exception):
-    """A tarball does not hold what its framework and its target need; the message names what is missing or too much."""
 
 
 def check(uri: str, *, framework: str, target: Target) -> None:
@@ -33,7 +24,7 @@ def check(uri: str, *, framework: str, target: Target) -> None:
     Raises:
         SourceInvalid, ArchiveInvalid, ObjectMissing: the compiler would refuse the tarball at `uri`.
     """
-    _check(tarballs.names(uri), rules.contents(framework, target), f"{uri} for {framework} on {target.name}")
+    contents.check(tarballs.names(uri), rules.contents(framework, target), f"{uri} for {framework} on {target.name}")
 
 
 def of_model(bucket: str, model_version: str, *, framework: str, target: Target) -> str:
@@ -56,32 +47,6 @@ def of_model(bucket: str, model_version: str, *, framework: str, target: Target)
     return _built(bucket, model_version, storage.uri(bucket, key), framework, target)
 
 
-def _check(names: Sequence[str], parts: Sequence[Part], what: str) -> None:
-    needed = ", ".join(part.what for part in parts)
-    of_part: dict[str, list[str]] = {part.what: [] for part in parts}
-    for name in names:
-        part = next((part for part in parts if _is_any(name, part.patterns)), None)
-        if part is None:
-            hint = ", on macOS with COPYFILE_DISABLE=1" if _is_any(name, _OF_MACOS) else ""
-            raise SourceInvalid(f"{what} holds {name!r} and must hold nothing but {needed}: pack it again{hint}")
-        of_part[part.what].append(name)
-    for part in parts:
-        found = of_part[part.what]
-        if len(found) < part.least:
-            raise SourceInvalid(f"{what} holds {_listed(names)} and lacks {part.what}; it must hold {needed}")
-        if part.most is not None and len(found) > part.most:
-            raise SourceInvalid(f"{what} holds {_listed(found)} and must hold {part.what}: leave out the others")
-
-
-def _is_any(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return (", ".join(map(repr, names[:_NAMED])) or "no file") + more
-
-
 def _built(bucket: str, version: str, source_uri: str, framework: str, target: Target) -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -93,7 +58,9 @@ def _built(bucket: str, version: str, source_uri: str, framework: str, target: T
             members[str(labels)] = _labels(package / "labels.json", package_uri)
         if target.hardware.contents:
             members |= _calibration(bucket, version, package, framework)
-        _check(sorted(members), rules.contents(framework, target), f"what is made of {package_uri} for {target.name}")
+        contents.check(
+            sorted(members), rules.contents(framework, target), f"what is made of {package_uri} for {target.name}"
+        )
         key = contracts.model_key(version, f"source/{target.name}/model.tar.gz")
         with storage.writing(bucket, key) as file:
             archive.write_tar(file, members)
