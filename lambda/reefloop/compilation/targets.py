@@ -17,8 +17,7 @@ Delivery = Literal["greengrass", "artifact", "endpoint"]
 Runtime = Literal["dlr", "onnxruntime", "coreml"]
 
 
-# Also a folder of keys and, with "-" for "_", a part of the job's name: 63 letters, digits and single hyphens.
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateCompilationJob.html
+# A folder of keys in the buckets, the name of a ZIP, a word on the command line.
 NAME: Final = re.compile(r"^[a-z0-9]([_-]?[a-z0-9])*$")
 
 

@@ -36,7 +36,7 @@ def test_no_two_targets_ask_for_the_same_core_devices() -> None:
 
 
 @EVERY
-def test_a_targets_name_can_be_a_folder_and_a_part_of_a_jobs_name(target: Target) -> None:
+def test_a_targets_name_can_be_a_folder_and_a_word(target: Target) -> None:
     assert TARGETS[target.name] is target
     assert NAME.fullmatch(target.name)
     assert len(target.name) <= 40
