@@ -81,7 +81,14 @@ def _models(
         jobs=jobs,
     )
     compilation = CompilationStack(
-        app, "reefloop-compilation", env=env, settings=settings.compilation, operations=operations, storage=storage
+        app,
+        "reefloop-compilation",
+        env=env,
+        settings=settings.compilation,
+        jobs_settings=settings.jobs,
+        operations=operations,
+        storage=storage,
+        jobs=jobs,
     )
     deployment = DeploymentStack(
         app, "reefloop-deployment", env=env, settings=settings.deployment, operations=operations, storage=storage

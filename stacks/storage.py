@@ -37,14 +37,17 @@ class StorageStack(Stack):
         self.model_package_group.apply_removal_policy(self._removal)
         CfnOutput(self, "ModelPackageGroupName", key="ModelPackageGroup", value="reefloop")
 
-    def grant_registry(self, function: lambda_.Function, *, register: bool = False) -> None:
-        """Let a function read the model registry and, with `register`, add to it; it learns the group's name."""
+    def grant_registry(self, function: lambda_.Function, *, register: bool = False, update: bool = False) -> None:
+        """Let a function read the model registry; with `register` add to it, with `update` note more about what is in
+        it. It learns the group's name."""
         function.add_environment("MODEL_PACKAGE_GROUP", "reefloop")
         group = self.model_package_group.attr_model_package_group_arn
         packages = self.format_arn(service="sagemaker", resource="model-package", resource_name="reefloop/*")
         actions = ["sagemaker:ListModelPackages", "sagemaker:DescribeModelPackage"]
         if register:
             actions += ["sagemaker:CreateModelPackage", "sagemaker:AddTags"]
+        if update:
+            actions += ["sagemaker:UpdateModelPackage"]
         function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[group, packages]))
 
     def _bucket(self, name: str, *, versioned: bool) -> s3.Bucket:

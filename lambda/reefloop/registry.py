@@ -6,14 +6,20 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from reefloop import clients
 from reefloop.payloads import Approval
 
 _APPROVED: Final = "Approved"
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateModelPackage.html
+_PROPERTIES: Final = 50
+_VALUE_CHARACTERS: Final = 256
+_UNSPEAKABLE: Final = re.compile(r"[^A-Za-z0-9 _.:/=+\-@]+")
 
 
 class RegistryInvalid(Exception):
@@ -100,6 +106,29 @@ def register(
     )
     arn: str = answer["ModelPackageArn"]
     return arn
+
+
+def note(group: str, model_version: str, *, prefix: str, entries: Mapping[str, str]) -> None:
+    """Write down more about a registered model, as properties whose names begin with `prefix`, in place of those there.
+
+    The registry takes 50 properties of a model, 256 characters each of a small alphabet: the first entries have
+    precedence, and what is too long is cut. A model that was never registered is left alone.
+    """
+    if (found := find(group, model_version)) is None:
+        return
+    before = clients.sagemaker().describe_model_package(ModelPackageName=found.arn)["CustomerMetadataProperties"]
+    others = [name for name in before if not name.startswith(prefix)]
+    room = max(0, _PROPERTIES - len(others))
+    noted = {
+        f"{prefix}{name}": " ".join(_UNSPEAKABLE.sub(" ", value).split())[:_VALUE_CHARACTERS].strip() or "-"
+        for name, value in islice(entries.items(), room)
+    }
+    gone = [name for name in before if name.startswith(prefix) and name not in noted]
+    clients.sagemaker().update_model_package(
+        ModelPackageArn=found.arn,
+        CustomerMetadataProperties=noted,
+        **({"CustomerMetadataPropertiesToRemove": gone} if gone else {}),
+    )
 
 
 def _packages(group: str, **filters: str) -> Iterator[dict[str, Any]]:

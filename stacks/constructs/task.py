@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from aws_cdk import Stack
@@ -25,26 +25,29 @@ def task(
     result: str | None,
     selector: Mapping[str, str] | None = None,
     timeout_seconds: int | None = None,
+    retry: Sequence[Mapping[str, Any]] = (),
 ) -> sfn.CustomState:
     """A state that calls a service, such as "sagemaker:createTrainingJob.sync" or "aws-sdk:greengrassv2:getComponent".
 
     Keys of `request` and `selector` that end in ".$" hold paths or intrinsic functions. What `selector` picks of the
-    answer (without it, the whole answer) lands at the key `result`, or without one replaces the state's input.
+    answer (without it, the whole answer) lands at the key `result`, with JsonPath.DISCARD nowhere, or without one
+    replaces the state's input. `retry` has the retriers for errors of its own, besides the one for a busy service.
     """
     service = integration.removeprefix("aws-sdk:").split(":")[0]
     state: dict[str, Any] = {
         "Type": "Task",
         "Resource": f"arn:{Stack.of(scope).partition}:states:::{integration}",
         "Parameters": dict(request),
-        "ResultPath": path(result) if result else path(),
+        "ResultPath": result if result == sfn.JsonPath.DISCARD else path(*filter(None, [result])),
         "Retry": [
+            *retry,
             {
                 "ErrorEquals": _BUSY[service],
                 "IntervalSeconds": 2,
                 "MaxAttempts": 4,
                 "BackoffRate": 2,
                 "JitterStrategy": "FULL",
-            }
+            },
         ],
     }
     if timeout_seconds:

@@ -31,7 +31,7 @@ _ALLOWED: Final = (
         "a stack's ARN ends with an id that CloudFormation chooses",
     ),
     (
-        r"reefloop-training/\w*JobRole/.+",
+        r"reefloop-(training|compilation)/\w*JobRole/.+",
         rf"{_DATA}/images/\*",
         "the images of a dataset may be any that were uploaded",
     ),
@@ -42,12 +42,28 @@ _ALLOWED: Final = (
     ),
     (r"reefloop-(compilation|deployment)/.+", rf"{_ARTIFACTS}/models/\*", "packages are named by model and target"),
     (
+        r"reefloop-compilation/.+",
+        rf"{_DATA}/models/\*/((compiled|endpoint)/\*|model\.tar\.gz)",
+        "a model is named when it is trained",
+    ),
+    (
         r"reefloop-deployment/DeviceAccess/.+",
         rf"{_DATA}/(images/edge|devices)/<credentials-iot:ThingName>/\*",
         "a device writes under its own name only, which AWS fills in",
     ),
     # Things that are named while the loop runs: the project's prefix bounds them.
     (r".+", _OURS.format(service="sagemaker") + r"(\w+-job/reefloop-|model-package/reefloop/)\*", "made by the loop"),
+    (
+        r"reefloop-compilation/.+",
+        _OURS.format(service="sagemaker") + r"(model|endpoint-config|endpoint)/reefloop-endpoint-\*",
+        "endpoints are named when a model is tried",
+    ),
+    (
+        r"reefloop-compilation/EndpointJobRole/.+",
+        r"arn:<AWS::Partition>:ecr:[\w-]+:\*:repository/(sagemaker-neo-\*|sagemaker-inference-\*|xgboost-neo)",
+        "Neo's containers are in accounts of AWS, and the compiler says which",
+    ),
+    (r"reefloop-compilation/SweepFunctionRole/.+", r"\*", "ListModels and ListEndpoints take no resource"),
     (
         r".+/\w*JobRole/.+",
         _OURS.format(service="logs") + r"log-group:/aws/sagemaker/\*",

@@ -1,64 +1,78 @@
-"""Prepare: one item of the compilation Map per target, ready to send."""
+"""Prepare: one item of the compilation Map per target, ready to send, or with the reason why nothing is sent."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from reefloop import contracts, environment, model_card, storage
+from reefloop.compilation import requests
+from reefloop.compilation.requests import Refused
 from reefloop.compilation.targets import TARGETS, Target
 from reefloop.model_card import ModelCard
-from reefloop.payloads import CompilationInput, CompilationTarget
+from reefloop.payloads import CompilationTarget, OwnModel, PrepareInput, TargetRecord
+
+_HOST: Final = "host"
 
 
 class TargetUnknown(Exception):
-    """A target is configured that the table does not have."""
+    """A target is named that neither the table nor the deployment has."""
 
 
 @dataclass(frozen=True)
 class Environment:
+    """`instance_type` is that of the processing jobs."""
+
     data_bucket: str
-    targets: tuple[str, ...]
+    instance_type: str
 
 
-def handler(event: CompilationInput, _context: object) -> list[CompilationTarget]:
-    """CreateCompilationJob's InputConfig and OutputConfig for every configured target.
+def handler(event: PrepareInput, _context: object) -> list[CompilationTarget]:
+    """What becomes of every target that is named, or of every one that is configured.
+
+    What is wrong with one target is that target's refusal, and none of the others'.
 
     Raises:
         TargetUnknown, ObjectMissing, ModelInvalid: the message says what to change.
     """
     env = environment.read(Environment)
-    version = event["model_version"]
-    if unknown := [name for name in env.targets if name not in TARGETS]:
-        raise TargetUnknown(f"target {unknown[0]!r} is not one of {', '.join(TARGETS)}: correct compilation.targets")
+    wanted, version = event["input"], event["input"]["model_version"]
+    targets = _named(wanted["targets"], event["targets"]) if "targets" in wanted else event["targets"]
+    own = wanted.get("model")
+    card = None if own else _card(env.data_bucket, version)
+    return [_item(env, version, Target.of(record), card or own) for record in targets]
+
+
+def _named(names: Sequence[str], configured: Sequence[TargetRecord]) -> list[TargetRecord]:
+    known = {name: target.record() for name, target in TARGETS.items()} | {one["name"]: one for one in configured}
+    if unknown := [name for name in names if name not in known]:
+        raise TargetUnknown(f"target {unknown[0]!r} is not one of {', '.join(known)}: correct the execution's input")
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def _card(bucket: str, version: str) -> ModelCard:
     key = contracts.model_key(version, "model.json")
-    value = storage.read_json(env.data_bucket, key)
-    card = model_card.parse(value, source=storage.uri(env.data_bucket, key), model_version=version)
-    return [
-        CompilationTarget(
-            name=name,
-            input_config=_input_config(env.data_bucket, version, card),
-            output_config=_output_config(env.data_bucket, version, TARGETS[name]),
-        )
-        for name in env.targets
-    ]
+    value = storage.read_json(bucket, key)
+    return model_card.parse(value, source=storage.uri(bucket, key), model_version=version)
 
 
-def _input_config(bucket: str, version: str, card: ModelCard) -> dict[str, object]:
-    # No FrameworkVersion: Neo takes one for MXNet, PyTorch, TensorFlow and TFLite only.
-    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InputConfig.html
-    return {
-        "S3Uri": storage.uri(bucket, contracts.model_key(version, "source/model.tar.gz")),
-        "DataInputConfig": json.dumps({card.input_name: card.input_shape}),
-        "Framework": "ONNX",
-    }
-
-
-def _output_config(bucket: str, version: str, target: Target) -> dict[str, object]:
-    location = storage.uri(bucket, contracts.model_key(version, f"compiled/{target.name}"))
-    config: dict[str, object] = {"S3OutputLocation": location}
-    if target.device:
-        config["TargetDevice"] = target.device
-    else:
-        config["TargetPlatform"] = dict(target.platform)
-    if target.compiler_options:
-        config["CompilerOptions"] = json.dumps(dict(target.compiler_options))
-    return config
+def _item(env: Environment, version: str, target: Target, model: ModelCard | OwnModel) -> CompilationTarget:
+    record = target.record()
+    measured_on = env.instance_type if record["measured_on"] == _HOST else record["measured_on"]
+    item = CompilationTarget(
+        name=target.name,
+        record=record,
+        delivery=target.delivery,
+        refusal="",
+        input_config={},
+        output_config=requests.output_config(env.data_bucket, version, target),
+        # Only the loop's own models come with images and answers to measure them by.
+        instance_type=measured_on if isinstance(model, ModelCard) else "",
+    )
+    try:
+        if isinstance(model, ModelCard):
+            item["input_config"] = requests.of_trained(env.data_bucket, version, target, model)
+        else:
+            item["input_config"] = requests.of_own(target, model)
+    except Refused as error:
+        item["refusal"] = str(error)
+    return item
