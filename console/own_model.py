@@ -5,11 +5,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Final
 
 from console.errors import Refusal
-from reefloop.compilation import rules
+from reefloop.compilation import contents, rules
+from reefloop.compilation.contents import SourceInvalid
 from reefloop.compilation.neo import FRAMEWORKS
 from reefloop.compilation.targets import Target
 from reefloop.payloads import OwnModel
@@ -102,25 +102,11 @@ def _mistake(wish: Wish, target: Target, names: Sequence[str] | None) -> str:
     try:
         rules.check_options(target)
         rules.check_input(wish.framework, target, wish.data_input_config)
-    except rules.TargetInvalid as error:
+        if names is not None:
+            contents.check(names, rules.contents(wish.framework, target), "the tarball")
+    except (rules.TargetInvalid, SourceInvalid) as error:
         return str(error)
-    return "" if names is None else _misfit(wish.framework, target, names)
-
-
-def _misfit(framework: str, target: Target, names: Sequence[str]) -> str:
-    """What a tarball lacks or has too much of for this target: the compiler takes exactly what it needs."""
-    left = set(names)
-    for part in rules.contents(framework, target):
-        found = {name for name in left if any(fnmatchcase(name, pattern) for pattern in part.patterns)}
-        if len(found) < part.least or (part.most is not None and len(found) > part.most):
-            return f"the tarball must hold {part.what} and holds {_some(found)} of that kind"
-        left -= found
-    return f"the tarball holds {_some(left)}, which {framework} models for this target do not have" if left else ""
-
-
-def _some(names: set[str]) -> str:
-    first = ", ".join(repr(name) for name in sorted(names)[:3])
-    return f"{len(names)} ({first}, …)" if len(names) > 3 else first or "none"
+    return ""
 
 
 def _perhaps(name: str, known: Iterable[str]) -> str:

@@ -27,7 +27,9 @@ def run(options: argparse.Namespace) -> int:
         framework=own_model.framework(options.framework),
         framework_version=options.framework_version,
         data_input_config=options.input,
-        targets=own_model.targets(options.targets, TARGETS | {one.name: one for one in settings.compilation.chosen}),
+        targets=own_model.targets(
+            options.targets, {**TARGETS, **{one.name: one for one in settings.compilation.chosen}}
+        ),
     )
     account = clients(settings.region)
     tarball = _tarball(account, wish, options.model)

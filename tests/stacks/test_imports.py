@@ -44,7 +44,10 @@ RULES: dict[str, tuple[set[str], set[str] | None]] = {
     "edge": ({"classifier"}, {"boto3", "botocore", "numpy", "onnxruntime", "PIL", "dlr"}),
     "workstation": ({"workstation"}, set()),
     "offline": ({"offline"}, None),
-    "console": ({"console", "offline", "settings", "reefloop.archive", *DECLARATIONS}, None),
+    "console": (
+        {"console", "offline", "settings", "reefloop.archive", "reefloop.compilation.contents", *DECLARATIONS},
+        None,
+    ),
 }
 
 

@@ -58,11 +58,11 @@ def test_a_version_that_neo_does_not_have_is_refused() -> None:
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (["model-symbol.json"], "must hold one .params file and holds none of that kind"),
-        ([*MXNET, "other-0001.params"], "holds 'model-0000.params', 'other-0001.params' of that kind"),
-        ([*MXNET, "README.md"], "holds 'README.md', which MXNET models for this target do not have"),
-        ([*MXNET, *"abcde"], "holds 5 ('a', 'b', 'c', …), which"),
-        ([], "must hold one symbol file (*-symbol.json) and holds none"),
+        (["model-symbol.json"], "the tarball holds 'model-symbol.json' and lacks one .params file"),
+        ([*MXNET, "other-0001.params"], "must hold one .params file: leave out the others"),
+        ([*MXNET, "README.md"], "the tarball holds 'README.md' and must hold nothing but"),
+        ([*MXNET, "._model-symbol.json"], "pack it again, on macOS with COPYFILE_DISABLE=1"),
+        ([], "the tarball holds no file and lacks one symbol file (*-symbol.json)"),
     ],
 )
 def test_the_tarball_must_hold_exactly_what_the_framework_needs(names: list[str], sentence: str) -> None:
