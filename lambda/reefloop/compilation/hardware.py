@@ -88,7 +88,13 @@ def _neuron(name: str, title: str, region: str = "") -> Hardware:
 _DEVICES: Final = (
     # The service's message counts it among the devices, not among the instances.
     Hardware(
-        *("lambda", "AWS Lambda", "LINUX", "X86_64"), takes_version=True, listed=False, source=pages.VERSION_MESSAGE
+        "lambda",
+        "AWS Lambda",
+        "LINUX",
+        "X86_64",
+        takes_version=True,
+        listed=False,
+        source=pages.VERSION_MESSAGE,
     ),
     _instance("ml_m4", "M4 instances"),
     _instance("ml_m5", "M5 instances"),
@@ -97,12 +103,18 @@ _DEVICES: Final = (
     _instance("ml_c5", "C5 instances"),
     _graviton("ml_c6g", "C6g instances"),
     _instance(
-        *("ml_p2", "P2 instances", "X86_64", "NVIDIA"),
+        "ml_p2",
+        "P2 instances",
+        "X86_64",
+        "NVIDIA",
         refusal="P2 instances are retired: use ml_g4dn",
         source=pages.P2_RETIRED,
     ),
     _instance(
-        *("ml_p3", "P3 instances", "X86_64", "NVIDIA"),
+        "ml_p3",
+        "P3 instances",
+        "X86_64",
+        "NVIDIA",
         refusal="P3 instances are offered no more: use ml_g4dn",
         source=pages.P3_RETIRED,
     ),
@@ -111,7 +123,8 @@ _DEVICES: Final = (
     _neuron("ml_inf2", "AWS Inferentia2", "us-east-2"),
     _neuron("ml_trn1", "AWS Trainium", "us-east-1"),
     _instance(
-        *("ml_eia2", "Elastic Inference"),
+        "ml_eia2",
+        "Elastic Inference",
         listed=False,
         refusal="Elastic Inference takes no new customers since 2023-04-15: use ml_c5 or ml_g4dn",
         source=pages.ELASTIC_INFERENCE,
@@ -121,13 +134,22 @@ _DEVICES: Final = (
     _jetson("jetson_nano", "NVIDIA Jetson Nano", "sm_53", "5.0.6"),
     _jetson("jetson_xavier", "NVIDIA Jetson Xavier", "sm_72", "5.1.6"),
     Hardware(
-        *("rasp3b", "Raspberry Pi 3 Model B", "LINUX", "ARM_EABIHF"), options={"mattr": ("+neon",)}, takes_version=True
+        "rasp3b",
+        "Raspberry Pi 3 Model B",
+        "LINUX",
+        "ARM_EABIHF",
+        options={"mattr": ("+neon",)},
+        takes_version=True,
     ),
     # The page says "ARM A72" and nothing of the system: a 64-bit one here, as Greengrass' aarch64 wants it.
     Hardware("rasp4b", "Raspberry Pi 4 Model B", "LINUX", "ARM64", takes_version=True, tested="ARM V8"),
     Hardware("imx8qm", "NXP i.MX 8QuadMax", "LINUX", "ARM64", takes_version=True, tested="ARM V8"),
     Hardware(
-        *("deeplens", "AWS DeepLens", "LINUX", "X86_64", "INTEL_GRAPHICS"),
+        "deeplens",
+        "AWS DeepLens",
+        "LINUX",
+        "X86_64",
+        "INTEL_GRAPHICS",
         listed=False,
         refusal="AWS DeepLens is gone: Neo's page of devices names it no more",
     ),
@@ -135,14 +157,21 @@ _DEVICES: Final = (
     Hardware("rk3288", "Rockchip RK3288", "LINUX", "ARM_EABIHF", "MALI", takes_version=True),
     Hardware("aisage", "Acer aiSage", "LINUX", "ARM64", "MALI", takes_version=True, tested="ARM Mali"),
     Hardware(
-        *("sbe_c", "x86 single-board computer", "LINUX", "X86_64"),
+        "sbe_c",
+        "x86 single-board computer",
+        "LINUX",
+        "X86_64",
         options={"mcpu": "core-avx2"},
         takes_version=True,
         tested="X86_Linux",
     ),
     Hardware("qcs605", "Qualcomm QCS605", "ANDROID", "ARM64", "MALI", options={"ANDROID_PLATFORM": 27}),
     Hardware(
-        *("qcs603", "Qualcomm QCS603", "ANDROID", "ARM64", "MALI"),
+        "qcs603",
+        "Qualcomm QCS603",
+        "ANDROID",
+        "ARM64",
+        "MALI",
         options={"ANDROID_PLATFORM": 27},
         tested="Qualcomm QCS603",
     ),
@@ -154,7 +183,9 @@ _DEVICES: Final = (
     # The page's own architecture of x86_win64 is X86_32, its table of systems has both: taken as a slip.
     Hardware("x86_win64", "Windows 10 PC, 64 bit", "WINDOWS", "X86_64", tested="X86_Windows"),
     Hardware(
-        *("coreml", "iPhone, iPad, Mac (Core ML)", "IOS"),
+        "coreml",
+        "iPhone, iPad, Mac (Core ML)",
+        "IOS",
         options={"class_labels": "imagenet_labels_1000.txt"},
         frameworks=frozenset({"TENSORFLOW", "PYTORCH"}),
         source=pages.INPUT_CONFIG,

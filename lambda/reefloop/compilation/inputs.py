@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/neo-compilation-preparing-model.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ LONGEST: Final = 16_384
 _EXAMPLES: Final = {"NCHW": '{"data":[1,3,224,224]}', "NHWC": '{"input":[1,224,224,3]}'}
 # How many channels an image has: grey, colours, colours with alpha.
 _CHANNELS: Final = (1, 3, 4)
+_SHOWN: Final = 80
+_RANGE: Final = re.compile(r"([0-9]{1,9})\.\.([0-9]{1,9})")
 _FIELDS_OF_CORE_ML: Final = ("shape", "default_shape", "type", "bias", "scale")
 
 
@@ -44,17 +47,17 @@ def _inputs(framework: str, target: Target, text: str) -> Iterator[tuple[str, li
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        raise TargetInvalid(f"the data input {text[:80]!r} is not JSON") from None
+        raise TargetInvalid(f"the data input {_shown(text)} is not JSON") from None
     if isinstance(value, list) and framework == "PYTORCH":
         value = {f"input{number}": entry for number, entry in enumerate(value)}
     if not isinstance(value, dict) or not value:
         example = _EXAMPLES[FRAMEWORKS[framework].layout or "NCHW"]
-        raise TargetInvalid(f"the data input {text[:80]!r} must name the inputs, each with its shape: {example}")
+        raise TargetInvalid(f"the data input {_shown(text)} must name the inputs, each with its shape: {example}")
     for name, entry in value.items():
         if isinstance(entry, dict):
             if target.device != "coreml":
                 raise TargetInvalid(
-                    f"input {name!r} has more than a shape, which only Core ML takes: give the shape alone"
+                    f"input {_shown(name)} has more than a shape, which only Core ML takes: give the shape alone"
                 )
             yield name, _shapes_of_core_ml(name, entry)
         else:
@@ -63,16 +66,16 @@ def _inputs(framework: str, target: Target, text: str) -> Iterator[tuple[str, li
 
 def _shapes_of_core_ml(name: str, entry: dict[str, Any]) -> list[Any]:
     if unknown := [field for field in entry if field not in _FIELDS_OF_CORE_ML]:
-        raise TargetInvalid(f"input {name!r} has {unknown[0]!r}; Core ML takes {', '.join(_FIELDS_OF_CORE_ML)}")
+        raise TargetInvalid(
+            f"input {_shown(name)} has {_shown(unknown[0])}; Core ML takes {', '.join(_FIELDS_OF_CORE_ML)}"
+        )
     if "shape" not in entry:
-        raise TargetInvalid(f"input {name!r} has no shape")
+        raise TargetInvalid(f"input {_shown(name)} has no shape")
     if entry.get("type", "Tensor") not in ("Image", "Tensor"):
-        raise TargetInvalid(f"input {name!r} has type {entry['type']!r}; Core ML takes Image and Tensor")
+        raise TargetInvalid(f"input {_shown(name)} has type {_shown(entry['type'])}; Core ML takes Image and Tensor")
     if entry.get("type") == "Image" and not {"bias", "scale"} <= entry.keys():
-        raise TargetInvalid(f"input {name!r} is an Image, which needs bias and scale beside its shape")
+        raise TargetInvalid(f"input {_shown(name)} is an Image, which needs bias and scale beside its shape")
     shapes = entry["shape"] if _are_many(entry["shape"]) else [entry["shape"]]
-    if not isinstance(shapes, list) or not shapes:
-        raise TargetInvalid(f"input {name!r} has no shape")
     # A range of lengths ("1..10") is Core ML's own: what else is wrong shows with its lower end.
     shapes = [[_lower_end(length) for length in shape] if isinstance(shape, list) else shape for shape in shapes]
     return [*shapes, *([entry["default_shape"]] if "default_shape" in entry else [])]
@@ -83,8 +86,8 @@ def _are_many(shape: Any) -> bool:
 
 
 def _lower_end(length: Any) -> Any:
-    if isinstance(length, str) and (ends := length.split("..")) and len(ends) == 2 and all(map(str.isdecimal, ends)):
-        low, high = map(int, ends)
+    if isinstance(length, str) and (ends := _RANGE.fullmatch(length)):
+        low, high = map(int, ends.groups())
         return low if low <= high else length
     return length
 
@@ -92,17 +95,22 @@ def _lower_end(length: Any) -> Any:
 def _check_shape(name: str, shape: Any, framework: str, layout: Layout) -> None:
     if not isinstance(shape, list) or not shape:
         raise TargetInvalid(
-            f"input {name!r} has {shape!r} for its shape, and must have a list of lengths such as [1,3,224,224]"
+            f"input {_shown(name)} has {_shown(shape)} for its shape; it must have a list of lengths: [1,3,224,224]"
         )
     for length in shape:
         if not isinstance(length, int) or isinstance(length, bool) or length < 1:
             raise TargetInvalid(
-                f"input {name!r} has shape {json.dumps(shape)}: Neo compiles static shapes, so every length must be "
+                f"input {_shown(name)} has shape {_shown(shape)}: Neo compiles static shapes, so every length must be "
                 "a whole number from 1 up"
             )
     if layout and len(shape) == 4:
         place, other = (1, 3) if layout == "NCHW" else (3, 1)
         if shape[place] not in _CHANNELS and shape[other] in _CHANNELS:
             raise TargetInvalid(
-                f"input {name!r} has shape {json.dumps(shape)}, and {framework} wants {layout}: {_EXAMPLES[layout]}"
+                f"input {_shown(name)} has shape {_shown(shape)}, and {framework} wants {layout}: {_EXAMPLES[layout]}"
             )
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

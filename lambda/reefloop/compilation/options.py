@@ -17,7 +17,7 @@ LONGEST: Final = 1024
 
 
 def _text(pattern: str) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII) is not None
 
 
 def _flags(value: object) -> bool:
@@ -91,26 +91,46 @@ _OPTIONS: Final = (
     ),
     # The page of devices has these two, so spelled, for TensorFlow 2 in place of the three versions.
     Option(
-        *("JETPACK_VERSION", _jetson, "Jetsons", _text(r"\d+(\.\d+)+"), "JetPack's version such as '4.6'"),
+        "JETPACK_VERSION",
+        _jetson,
+        "Jetsons",
+        _text(r"\d+(\.\d+)+"),
+        "JetPack's version such as '4.6'",
         framework="TENSORFLOW",
         source=pages.EDGE_DEVICES,
     ),
     Option(
-        *("gpu_code", _jetson, "Jetsons with JETPACK_VERSION", _text(r"sm_\d{2,3}"), "an architecture such as 'sm_72'"),
+        "gpu_code",
+        _jetson,
+        "Jetsons with JETPACK_VERSION",
+        _text(r"sm_\d{2,3}"),
+        "an architecture such as 'sm_72'",
         framework="TENSORFLOW",
         source=pages.EDGE_DEVICES,
     ),
     # On no page of Neo.
     Option(
-        *("max-workspace-size", _nvidia, "NVIDIA devices", _text(r"\d+"), "TensorRT's bytes of workspace, in a string"),
+        "max-workspace-size",
+        _nvidia,
+        "NVIDIA devices",
+        _text(r"\d+"),
+        "TensorRT's bytes of workspace, in a string",
         source=pages.DEFECT_DETECTION,
     ),
     Option(
-        *("precision-mode", _nvidia, "NVIDIA devices", _text(r"fp32|fp16|int8"), "'fp32', 'fp16' or 'int8'"),
+        "precision-mode",
+        _nvidia,
+        "NVIDIA devices",
+        _text(r"fp32|fp16|int8"),
+        "'fp32', 'fp16' or 'int8'",
         source=pages.DEFECT_DETECTION,
     ),
     Option(
-        *("jetson-platform", _nvidia, "NVIDIA devices", _text(r"[a-z0-9]+"), "a Jetson such as 'xavier'"),
+        "jetson-platform",
+        _nvidia,
+        "NVIDIA devices",
+        _text(r"[a-z0-9]+"),
+        "a Jetson such as 'xavier'",
         source=pages.DEFECT_DETECTION,
     ),
 )

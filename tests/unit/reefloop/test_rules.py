@@ -225,6 +225,10 @@ def test_options_as_neos_pages_show_them_are_taken(target: Target) -> None:
         (on("rasp4b", compiler_options={"class_labels": "labels.txt"}), "which is for Core ML and not for rasp4b"),
         (on("rasp4b", compiler_options={"dtype": "float32"}), "which is for instances and not for rasp4b"),
         (on("rasp4b", compiler_options={"mattr": "+neon"}), "must be a list of flags such as ['+neon']"),
+        (
+            on("jetson_nano", compiler_options=JETSON | {"cuda-ver": "1\N{ARABIC-INDIC DIGIT ZERO}.0"}),
+            "it must be CUDA's version as",
+        ),
         (on("rasp4b", compiler_options={"mattr": []}), "must be a list of flags"),
         (on("rasp4b", compiler_options={"neon": True}), "unknown compiler option 'neon'; rasp4b takes mcpu, mattr"),
         (on("coreml", compiler_options={"class_labels": "../labels.txt"}), "without a folder"),
@@ -297,8 +301,8 @@ def test_inputs_as_neos_pages_show_them_are_taken(framework: str, device: str, t
         ("ONNX", "rasp4b", "[[1,3,224,224]]", "must name the inputs, each with its shape"),
         ("ONNX", "rasp4b", "{}", "must name the inputs"),
         ("ONNX", "rasp4b", "7", "must name the inputs"),
-        ("ONNX", "rasp4b", '{"data":[]}', "must have a list of lengths"),
-        ("ONNX", "rasp4b", '{"data":"1,3,224,224"}', "must have a list of lengths"),
+        ("ONNX", "rasp4b", '{"data":[]}', "it must have a list of lengths"),
+        ("ONNX", "rasp4b", '{"data":"1,3,224,224"}', "it must have a list of lengths"),
         ("ONNX", "rasp4b", '{"data":[-1,3,224,224]}', "Neo compiles static shapes"),
         ("ONNX", "rasp4b", '{"data":[null,3,224,224]}', "Neo compiles static shapes"),
         ("ONNX", "rasp4b", '{"data":["1..10",3,224,224]}', "Neo compiles static shapes"),
@@ -308,10 +312,12 @@ def test_inputs_as_neos_pages_show_them_are_taken(framework: str, device: str, t
         ("TENSORFLOW", "rasp4b", '{"input":[1,3,224,224]}', "TENSORFLOW wants NHWC"),
         ("ONNX", "rasp4b", '{"data":{"shape":[1,3,224,224]}}', "only Core ML takes"),
         ("PYTORCH", "coreml", '{"i":{"shape":["10..1",3,224,224]}}', "Neo compiles static shapes"),
+        ("PYTORCH", "coreml", f'{{"i":{{"shape":["1..{"9" * 5000}",3,224,224]}}}}', "Neo compiles static shapes"),
+        ("PYTORCH", "rasp4b", f'{{"i":[{"9" * 5000},3,224,224]}}', "is not JSON"),
         ("PYTORCH", "coreml", '{"i":{"shape":[1,3,224,224],"type":"Picture"}}', "Core ML takes Image and Tensor"),
         ("PYTORCH", "coreml", '{"i":{"shape":[1,3,224,224],"type":"Image"}}', "needs bias and scale"),
         ("PYTORCH", "coreml", '{"i":{"default_shape":[1,3,224,224]}}', "has no shape"),
-        ("PYTORCH", "coreml", '{"i":{"shape":[1,3,224,224],"mean":1}}', "'mean'; Core ML takes shape, default_shape"),
+        ("PYTORCH", "coreml", '{"i":{"shape":[1,3,224,224],"mean":1}}', '"mean"; Core ML takes shape, default_shape'),
         ("PYTORCH", "coreml", '{"i":{"shape":[1,224,224,3]}}', "PYTORCH wants NCHW"),
         ("XGBOOST", "rasp4b", " " * 16_385, "has 16385 characters; Neo takes 16384 at most"),
     ],
@@ -320,6 +326,13 @@ def test_inputs_that_neo_would_refuse_are_refused_here(framework: str, device: s
     with pytest.raises(TargetInvalid) as refused:
         check_input(framework, on(device), text)
     assert message in str(refused.value)
+
+
+def test_what_is_said_of_an_endless_input_stays_short() -> None:
+    for text in (f'{{"{"n" * 9000}":[0]}}', f'{{"data":[{",".join(["0"] * 5000)}]}}', "x" * 9000, f'"{"x" * 9000}"'):
+        with pytest.raises(TargetInvalid) as refused:
+            check_input("ONNX", on("rasp4b"), text)
+        assert len(str(refused.value)) < 500
 
 
 JSON = st.recursive(
