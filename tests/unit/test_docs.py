@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from console.cli import main
+from reefloop.compilation.failures import KINDS
 from settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -129,7 +130,7 @@ def test_every_console_command_and_option_that_the_docs_name_exists() -> None:
         with contextlib.redirect_stdout(shown), pytest.raises(SystemExit) as ended:
             main([name, "--help"])
         assert ended.value.code == 0, f"{page}: {command}"
-        known = re.findall(r"--[a-z]+", shown.getvalue())
+        known = re.findall(r"--[a-z][a-z-]*", shown.getvalue())
         assert not [word for word in words if word.startswith("--") and word not in known], f"{page}: {command}"
 
 
@@ -189,6 +190,13 @@ def test_a_decision_has_its_number_a_date_and_every_part(page: Path) -> None:
     assert re.search(r"^\d{4}-\d{2}-\d{2}\. Accepted\.$", text, re.MULTILINE)
     parts = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert parts == ["Context", "Decision", "Consequences", "Sources"]
+
+
+def test_every_kind_of_failure_has_its_row() -> None:
+    text = text_of(ROOT / "docs" / "compilation.md")
+    section = text[text.index("## What a target gets") : text.index("### The package")]
+    named = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    assert named == {*KINDS, "compiled", "portable", "refused"}
 
 
 def test_every_dependency_is_listed_with_the_version_that_is_pinned() -> None:
