@@ -65,13 +65,20 @@ def _labeling_detail(job: Mapping[str, Any]) -> str:
     return f"{counters.get('TotalLabeled', 0)} of {total} labeled"
 
 
+def _compilation_detail(job: Mapping[str, Any]) -> str:
+    """What is compiled for what: a stage has as many of these jobs as targets, and their names do not say it."""
+    output = job["OutputConfig"]
+    target = output.get("TargetDevice") or "/".join(output.get("TargetPlatform", {}).values())
+    return f"{job['InputConfig'].get('Framework', '')} for {target}"
+
+
 _KINDS: Final = {
     f"{kind.capital}JobArn": kind
     for kind in (
         _Kind("labeling", "Labeling", _labeling_detail),
         _Kind("processing", "Processing", lambda _: ""),
         _Kind("training", "Training", _training_detail),
-        _Kind("compilation", "Compilation", lambda job: job["InputConfig"].get("Framework", "")),
+        _Kind("compilation", "Compilation", _compilation_detail),
     )
 }
 

@@ -52,7 +52,8 @@ def execution_rows(execution: Execution, depth: int = 0) -> Iterator[Row]:
     if execution.asks:
         yield Row(f"{indent}  your decision", "WAITING", execution.asks)
     for job in execution.jobs:
-        yield Row(f"{indent}  {job.kind} job …{job.name[-8:]}", job.status, job.reason if job.failed else job.detail)
+        told = [job.detail, job.reason] if job.failed else [job.detail]
+        yield Row(f"{indent}  {job.kind} job …{job.name[-8:]}", job.status, ": ".join(filter(None, told)))
     for child in execution.children:
         yield from execution_rows(child, depth + 1)
 

@@ -1,10 +1,13 @@
 """A job in a line: where it runs, how far it has come, why it ended."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from console.executions import Execution
 from console.jobs import Job, describe_job
+from console.screen import execution_rows
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:training-job/reefloop-training-1"
 
@@ -43,3 +46,29 @@ def test_a_training_that_was_stopped_tells_by_what() -> None:
     job = training("Stopped", "MaxWaitTimeExceeded")
     assert (job.failed, job.reason) == (True, "MaxWaitTimeExceeded")
     assert training("Completed", "Completed").reason == ""
+
+
+@pytest.mark.parametrize(
+    ("output", "detail"),
+    [
+        ({"TargetDevice": "rasp4b"}, "ONNX for rasp4b"),
+        ({"TargetPlatform": {"Os": "LINUX", "Arch": "ARM64", "Accelerator": "NVIDIA"}}, "ONNX for LINUX/ARM64/NVIDIA"),
+    ],
+)
+def test_a_compilation_tells_what_is_compiled_for_what_and_why_it_failed(output: dict[str, Any], detail: str) -> None:
+    class SageMaker:
+        def describe_compilation_job(self, *, CompilationJobName: str) -> dict[str, Any]:
+            return {
+                "CompilationJobStatus": "FAILED",
+                "FailureReason": "no operator [Flip]",
+                "InputConfig": {"Framework": "ONNX"},
+                "OutputConfig": output,
+            }
+
+    job = describe_job(lambda _: SageMaker(), "CompilationJobArn", "arn:aws:sagemaker:::compilation-job/any-job-1")
+    assert job.detail == detail
+    running = Execution(
+        "arn:states:::execution:m:e", "compilation", "RUNNING", datetime.now(UTC), None, {}, {}, jobs=(job,)
+    )
+    _, row = execution_rows(running)
+    assert row.detail == f"{detail}: no operator [Flip]"
