@@ -107,6 +107,8 @@ PAYLOAD: dict[str, Any] = {
     "$.chunk.algorithms": {"LabelingJobAlgorithmSpecificationArn": "arn:aws:sagemaker:us-east-1:1:algorithm/a"},
     "$.target.input_config": {"S3Uri": "s3://b/k", "Framework": "ONNX", "DataInputConfig": "{}"},
     "$.target.output_config": {"S3OutputLocation": "s3://b/k", "TargetDevice": "rasp4b"},
+    "$.hosting.container": {"Image": "image", "ModelDataUrl": "s3://b/k", "Environment": {}},
+    "$.hosting.variants": [{"VariantName": "v", "ModelName": "m", "InstanceType": "ml.c5.xlarge"}],
 }
 
 
