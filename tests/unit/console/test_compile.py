@@ -122,7 +122,10 @@ def test_a_combination_that_cannot_work_is_heard_without_an_account(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (tar_gz({"net-symbol.json": b"{}"}), "android-arm64, qcs605: the tarball holds 'net-symbol.json' and lacks one .params file"),
+        (
+            tar_gz({"net-symbol.json": b"{}"}),
+            "android-arm64, qcs605: the tarball holds 'net-symbol.json' and lacks one .params file",
+        ),
         (b"PK\x03\x04", "nothing of it was used"),
         (tar_gz({"net-symbol.json": b"{}", "net-0000.params": b"x"})[:-9], "nothing of it was used"),
         (tar_gz({"../net-symbol.json": b"{}"}), "could lead out of the folder"),
