@@ -6,7 +6,7 @@ import json
 import random
 import tarfile
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from reefloop.compilation.targets import TARGETS
 from reefloop.payloads import Outcome, Package
@@ -90,7 +90,7 @@ def any_evaluation(
     }
 
 
-def any_model_files(model_version: str, **card: object) -> dict[str, bytes]:
+def any_model_files(model_version: str, **card: Any) -> dict[str, bytes]:
     """The files of a model package, by name."""
     return {
         "model.onnx": any_bytes(),
@@ -117,7 +117,7 @@ def any_package(target: str = "linux-x86_64", outcome: Outcome = "compiled", **f
         "failure": None if outcome == "compiled" else {"kind": "unknown", "reason": f"why {target}", "advice": "none"},
         "parity": None,
     }
-    return Package(**(made | fields))  # type: ignore[typeddict-item]
+    return cast(Package, made | fields)
 
 
 def tar_gz(files: dict[str, bytes]) -> bytes:

@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,7 @@ def unpacked(account: Account, made: Package) -> dict[str, bytes]:
 
 def inputs(event: PackageInput) -> dict[str, tuple[str, str]]:
     """What the job that measures the package is given: by name, where it lies and how it is listed."""
-    found = package.handler(event, None)["processing_inputs"]
+    found: list[Any] = [*package.handler(event, None)["processing_inputs"]]
     assert all(one["S3Input"]["LocalPath"] == f"/opt/ml/processing/input/{one['InputName']}" for one in found)
     return {one["InputName"]: (one["S3Input"]["S3Uri"], one["S3Input"]["S3DataType"]) for one in found}
 
@@ -100,8 +101,8 @@ class TestCompiled:
 
     def test_lists_the_sum_of_every_other_file(self, account: Account) -> None:
         files = unpacked(account, packaged(compiled(account)))
-        listed = dict(reversed(line.split("  ")) for line in files.pop("SHA256SUMS").decode().splitlines())
-        assert listed == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        listed = files.pop("SHA256SUMS").decode().splitlines()
+        assert listed == [f"{hashlib.sha256(files[name]).hexdigest()}  {name}" for name in sorted(files)]
 
     def test_leaves_out_what_a_device_does_not_need(self, account: Account) -> None:
         version = any_model_version()

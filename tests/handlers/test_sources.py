@@ -3,10 +3,12 @@
 import io
 import json
 import tarfile
+from typing import BinaryIO
 
 import pytest
 
-from reefloop.archive import ArchiveInvalid
+from reefloop import storage
+from reefloop.archive import ArchiveInvalid, Limits
 from reefloop.compilation import rules, sources, tarballs
 from reefloop.compilation.neo import FRAMEWORKS
 from reefloop.compilation.sources import SourceInvalid
@@ -88,9 +90,26 @@ class TestCheck:
     def test_one_that_is_larger_than_what_it_may_hold_is_not_even_fetched(
         self, account: Account, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(tarballs, "_LIMITS", tarballs.Limits(unpacked_bytes=1, members=1))
+        monkeypatch.setattr(tarballs, "_LIMITS", Limits(unpacked_bytes=1, members=1))
         uri = account.put("models/own-0123456789ab/source/model.tar.gz", any_bytes(5000))
         with pytest.raises(ArchiveInvalid, match="has 5000 bytes and may have 4097"):
+            sources.check(uri, framework="ONNX", target=LINUX)
+
+    def test_many_targets_read_one_tarball_once(self, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+        uri = account.put("models/own-0123456789ab/source/model.tar.gz", tar_gz({"model.onnx": any_bytes()}))
+        fetched: list[str] = []
+        download = storage.download
+
+        def counted(bucket: str, key: str, file: BinaryIO) -> None:
+            fetched.append(key)
+            download(bucket, key, file)
+
+        monkeypatch.setattr(storage, "download", counted)
+        for name in ("linux-x86_64", "linux-arm64", "imx8mplus"):
+            sources.check(uri, framework="ONNX", target=TARGETS[name])
+        assert len(fetched) == 1
+        account.put("models/own-0123456789ab/source/model.tar.gz", tar_gz({"other.txt": any_bytes()}))
+        with pytest.raises(SourceInvalid, match=r"holds 'other\.txt'"):
             sources.check(uri, framework="ONNX", target=LINUX)
 
     def test_one_that_is_not_there_is_named(self, account: Account) -> None:

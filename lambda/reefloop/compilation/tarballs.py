@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Final
 
@@ -33,8 +34,15 @@ def names(uri: str) -> list[str]:
     Raises:
         ObjectMissing, ArchiveInvalid: as `extract` does.
     """
+    found = storage.find(*storage.split_uri(uri))
+    return list(_names(uri, found.etag if found else ""))
+
+
+@lru_cache(maxsize=4)
+def _names(uri: str, _etag: str) -> tuple[str, ...]:
+    """Many targets are compiled from one tarball: it is read once."""
     with _fetched(uri, _LIMITS) as file:
-        return archive.names(file, source=uri)
+        return tuple(archive.names(file, source=uri))
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -16,6 +16,11 @@ from tests.edge.recipe_rules import violations
 
 def package(target: str, *, version: str = "v", size_bytes: int = 1) -> Package:
     return any_package(target, key=contracts.package_key(version, target, "0a1b"), bytes=size_bytes)
+
+
+def replaced(like: str, **fields: Any) -> Package:
+    """The package of a target that the table does not have."""
+    return cast(Package, {**package(like), **fields})
 
 
 def render(packages: list[Package], bucket: str = "artifact-bucket") -> dict[str, Any]:
@@ -53,21 +58,20 @@ def test_keeps_the_rules_of_both_nuclei() -> None:
 
 def test_more_targets_than_fit_are_refused_with_their_number() -> None:
     boards = [
-        {**package("linux-arm64"), "target": f"board-{number}", "platform": {"os": "linux", "board": str(number)}}
-        for number in range(60)
+        replaced("linux-arm64", target=f"board-{number}", platform={"board": str(number)}) for number in range(60)
     ]
     with pytest.raises(RecipeTooLarge, match="may have 8000: configure fewer than the 60 Greengrass targets"):
         render(boards)
 
 
 def test_a_target_that_the_table_does_not_have_is_deployed_by_what_its_package_says() -> None:
-    buoy = {**package("linux-arm64"), "target": "buoy", "platform": {"os": "linux", "board": "buoy"}}
+    buoy = replaced("linux-arm64", target="buoy", platform={"os": "linux", "board": "buoy"})
     [manifest] = render([buoy])["Manifests"]
     assert (manifest["Name"], manifest["Platform"]) == ("buoy", {"os": "linux", "board": "buoy"})
 
 
 def test_two_targets_for_the_same_devices_are_refused() -> None:
-    twin = {**package("linux-arm64"), "target": "twin"}
+    twin = replaced("linux-arm64", target="twin")
     with pytest.raises(PackageInvalid, match="targets linux-arm64 and twin are for the same devices"):
         render([package("linux-arm64"), twin])
 
@@ -75,7 +79,7 @@ def test_two_targets_for_the_same_devices_are_refused() -> None:
 @pytest.mark.parametrize("name", ["", 'a"; reboot; "', "a b", "$(reboot)", "../a", "a\n", "{artifacts:path}"])
 def test_a_name_that_a_shell_could_take_for_more_is_refused(name: str) -> None:
     with pytest.raises(PackageInvalid, match="must be letters, digits, hyphens and underscores"):
-        render([{**package("linux-arm64"), "target": name}])
+        render([replaced("linux-arm64", target=name)])
 
 
 def test_more_bytes_than_a_component_may_have_are_refused() -> None:
