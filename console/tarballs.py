@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from console.clients import Clients
@@ -52,7 +53,10 @@ class File:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def bring(self, bucket: str, key: str) -> None:
-        self.clients("s3").upload_file(str(self.path), bucket, key)
+        try:
+            self.clients("s3").upload_file(str(self.path), bucket, key)
+        except Boto3Error as error:
+            raise Failure(f"{self.path} could not be uploaded: {error}") from error
 
 
 @dataclass(frozen=True)
