@@ -117,7 +117,7 @@ def note(group: str, model_version: str, *, prefix: str, entries: Mapping[str, s
     if (found := find(group, model_version)) is None:
         return
     before = clients.sagemaker().describe_model_package(ModelPackageName=found.arn)["CustomerMetadataProperties"]
-    others = [name for name in before if not name.startswith(prefix)]
+    others = {name: value for name, value in before.items() if not name.startswith(prefix)}
     room = max(0, _PROPERTIES - len(others))
     noted = {
         f"{prefix}{name}": " ".join(_UNSPEAKABLE.sub(" ", value).split())[:_VALUE_CHARACTERS].strip() or "-"
@@ -126,7 +126,7 @@ def note(group: str, model_version: str, *, prefix: str, entries: Mapping[str, s
     gone = [name for name in before if name.startswith(prefix) and name not in noted]
     clients.sagemaker().update_model_package(
         ModelPackageArn=found.arn,
-        CustomerMetadataProperties=noted,
+        CustomerMetadataProperties=others | noted,
         **({"CustomerMetadataPropertiesToRemove": gone} if gone else {}),
     )
 

@@ -60,7 +60,15 @@ class Account:
 
     # ---- Registry ----------------------------------------------------------------------------------------------------
 
-    def register(self, model_version: str, *, approved: bool = True, accuracy: float = 0.9, objects: int = 100) -> None:
+    def register(
+        self,
+        model_version: str,
+        *,
+        approved: bool = True,
+        accuracy: float = 0.9,
+        objects: int = 100,
+        numbers: dict[str, str] | None = None,
+    ) -> None:
         model = registry.Model(model_version, "d1", accuracy, objects)
         registry.register(
             GROUP,
@@ -69,7 +77,7 @@ class Account:
             image_uri="image",
             model_uri=f"s3://{DATA}/model.tar.gz",
             statistics_uri=f"s3://{DATA}/statistics.json",
-            numbers={},
+            numbers=numbers or {},
         )
 
     def packages(self) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "INSTANCE_COUNT": "1",
         "MAX_RUNTIME_SECONDS": "600",
         "MAX_WAIT_SECONDS": "900",
-        "TARGETS": "linux-x86_64,raspberry-pi-4",
+        "INSTANCE_TYPE": "ml.m5.xlarge",
         "MINIMUM_TARGETS": "1",
         "CANARY_TIMEOUT_SECONDS": "60",
         "DEVICES_PER_MINUTE": "50",

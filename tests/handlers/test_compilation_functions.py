@@ -1,69 +1,81 @@
-import hashlib
-import io
+"""Prepare and Summarize: what is asked of Neo for each target, and what is told of it afterwards."""
+
 import json
-import zipfile
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from reefloop.archive import ArchiveInvalid
-from reefloop.compilation import package, prepare, summarize
+from reefloop.compilation import prepare, summarize
 from reefloop.compilation.prepare import TargetUnknown
 from reefloop.compilation.summarize import TooFewTargets
-from reefloop.compilation.targets import TARGETS, Target
+from reefloop.compilation.targets import DEFAULT, TARGETS, Target
 from reefloop.model_card import ModelInvalid
-from reefloop.payloads import Package
+from reefloop.payloads import CompilationTarget, OwnModel, PrepareInput
 from reefloop.storage import ObjectMissing
-from tests.any import any_bytes, any_model_card, any_model_files, any_model_version, tar_gz
-from tests.handlers.account import ARTIFACTS, DATA, Account
+from tests.any import any_bytes, any_model_card, any_model_files, any_model_version, any_package, tar_gz
+from tests.handlers.account import DATA, Account
+
+OWN = "own-0123456789ab"
 
 
-def compiled(account: Account, version: str, files: dict[str, bytes] | None = None) -> package.Event:
-    """A registered model and what the compiler made of it, as Package is told of them."""
-    if f"models/{version}/model.tar.gz" not in account.keys(DATA):
-        account.put(f"models/{version}/model.tar.gz", tar_gz(any_model_files(version)))
-    made = tar_gz(files or {"compiled.so": any_bytes(), "compiled.params": any_bytes()})
-    uri = account.put(f"models/{version}/compiled/linux-x86_64/model-LINUX_X86_64.tar.gz", made)
-    return {"model_version": version, "name": "linux-x86_64", "artifact_uri": uri, "failure_reason": ""}
+def event(version: str, configured: Sequence[Target] = (), **more: Any) -> PrepareInput:
+    """What the state machine gives: its own input, and the configured targets."""
+    records = [target.record() for target in configured or map(TARGETS.__getitem__, DEFAULT)]
+    return {"input": {"model_version": version, **more}, "targets": records}  # type: ignore[typeddict-item]
 
 
-def not_compiled(event: package.Event, reason: str = "ClientError: unsupported operator") -> package.Event:
-    return {**event, "artifact_uri": "", "failure_reason": reason}
+def trained(account: Account) -> str:
+    """A model as training leaves it."""
+    version = any_model_version()
+    account.put_json(f"models/{version}/model.json", any_model_card(version))
+    account.put(f"models/{version}/model.tar.gz", tar_gz(any_model_files(version)))
+    account.put(f"models/{version}/source/model.tar.gz", tar_gz({"model.onnx": any_bytes()}))
+    account.put(f"models/{version}/source/pytorch.tar.gz", tar_gz({"model.pth": any_bytes()}))
+    return version
 
 
-def unpacked(account: Account, made: Package) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(account.get(f"s3://{ARTIFACTS}/{made['key']}"))) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
+def own(account: Account, files: dict[str, bytes] | None = None, **fields: str) -> OwnModel:
+    """A model from elsewhere, MXNet's unless the fields say otherwise."""
+    names = files or {"net-symbol.json": b"{}", "net-0000.params": any_bytes()}
+    uri = account.put(f"models/{OWN}/source/model.tar.gz", tar_gz(names))
+    model = OwnModel(uri=uri, framework="MXNET", framework_version="", data_input_config='{"data":[1,3,224,224]}')
+    return OwnModel(**(model | fields))  # type: ignore[typeddict-item]
+
+
+def prepared(*arguments: Any, **named: Any) -> dict[str, CompilationTarget]:
+    return {target["name"]: target for target in prepare.handler(event(*arguments, **named), None)}
 
 
 class TestPrepare:
-    def test_asks_for_a_job_per_target(self, account: Account) -> None:
-        version = any_model_version()
-        account.put_json(f"models/{version}/model.json", any_model_card(version))
-        platform, device = prepare.handler({"model_version": version}, None)
+    def test_asks_for_a_job_per_configured_target(self, account: Account) -> None:
+        version = trained(account)
+        targets = prepared(version, [TARGETS["linux-x86_64"], TARGETS["raspberry-pi-4"]])
         source = {
             "S3Uri": f"s3://{DATA}/models/{version}/source/model.tar.gz",
             "DataInputConfig": '{"image": [1, 3, 64, 64]}',
             "Framework": "ONNX",
         }
-        assert platform == {
+        assert targets["linux-x86_64"] == {
             "name": "linux-x86_64",
+            "record": TARGETS["linux-x86_64"].record(),
+            "delivery": "greengrass",
+            "refusal": "",
             "input_config": source,
             "output_config": {
                 "S3OutputLocation": f"s3://{DATA}/models/{version}/compiled/linux-x86_64",
                 "TargetPlatform": {"Os": "LINUX", "Arch": "X86_64"},
             },
+            "instance_type": "ml.m5.xlarge",
         }
-        assert device["input_config"] == source
-        assert device["output_config"]["TargetDevice"] == "rasp4b"
+        assert targets["raspberry-pi-4"]["input_config"] == source
+        assert targets["raspberry-pi-4"]["output_config"]["TargetDevice"] == "rasp4b"
+        assert targets["raspberry-pi-4"]["instance_type"] == ""
 
-    def test_every_target_is_one_that_create_compilation_job_takes(
-        self, account: Account, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("TARGETS", ",".join(TARGETS))
-        version = any_model_version()
-        account.put_json(f"models/{version}/model.json", any_model_card(version))
-        targets = prepare.handler({"model_version": version}, None)
-        for target in targets:
+    def test_every_ready_made_target_is_one_that_create_compilation_job_takes(self, account: Account) -> None:
+        targets = prepared(trained(account), list(TARGETS.values()))
+        possible = [target for target in targets.values() if not target["refusal"]]
+        for target in possible:
             account.sagemaker.create_compilation_job(
                 CompilationJobName=target["name"].replace("_", "-"),
                 RoleArn="arn:aws:iam::123456789012:role/any-role",
@@ -71,135 +83,203 @@ class TestPrepare:
                 OutputConfig=target["output_config"],
                 StoppingCondition={"MaxRuntimeInSeconds": 900},
             )
-        options = {target["name"]: target["output_config"].get("CompilerOptions") for target in targets}
-        assert json.loads(str(options["android-arm64"])) == {"ANDROID_PLATFORM": 29}
+        assert {target["name"] for target in possible} >= {*DEFAULT, "ml_c5", "ml_g4dn"}
+        assert json.loads(str(targets["android-arm64"]["output_config"]["CompilerOptions"])) == {"ANDROID_PLATFORM": 29}
 
-    def test_refuses_a_target_that_the_table_does_not_have(
-        self, account: Account, monkeypatch: pytest.MonkeyPatch
+    def test_a_target_that_takes_no_onnx_is_compiled_from_pytorch(self, account: Account) -> None:
+        version = trained(account)
+        config = prepared(version, [TARGETS["ios"]])["ios"]["input_config"]
+        assert config["Framework"] == "PYTORCH"
+        assert f"models/{version}/source/ios" in str(config["S3Uri"])
+        [image] = json.loads(str(config["DataInputConfig"]))
+        assert (image["shape"], image["type"], image["scale"]) == ([1, 3, 64, 64], "Image", 1 / 255)
+
+    def test_what_one_target_lacks_is_its_own_refusal(self, account: Account) -> None:
+        version = trained(account)
+        account.s3.delete_object(Bucket=DATA, Key=f"models/{version}/source/pytorch.tar.gz")
+        targets = prepared(version)
+        assert [name for name, target in targets.items() if target["refusal"]] == ["ios"]
+        assert targets["ios"]["refusal"].startswith("source: model ")
+        assert targets["ios"]["input_config"] == {}
+
+    @pytest.mark.parametrize(
+        ("target", "refusal"),
+        [
+            (Target("a", device="lambda", compiler_options={"gpu-code": "sm_72"}), "options: "),
+            (
+                Target("a", platform={"Os": "ANDROID", "Arch": "ARM64"}, compiler_options={"ANDROID_PLATFORM": 99}),
+                "options: ",
+            ),
+            (Target("a", device="ml_eia2"), "rule: "),
+        ],
+    )
+    def test_a_target_that_neo_would_refuse_is_refused_with_the_kind_of_reason(
+        self, account: Account, target: Target, refusal: str
     ) -> None:
-        monkeypatch.setenv("TARGETS", "linux-x86_64, toaster")
+        assert prepared(trained(account), [target])["a"]["refusal"].startswith(refusal)
+
+    def test_an_execution_may_name_targets_of_the_table_and_of_the_deployment(self, account: Account) -> None:
+        ours = Target("our-board", platform={"Os": "LINUX", "Arch": "ARM64"})
+        targets = prepared(trained(account), [ours], targets=["ml_c5", "our-board", "ml_c5"])
+        assert list(targets) == ["ml_c5", "our-board"]
+        assert targets["ml_c5"]["instance_type"] == "ml.c5.xlarge"
+
+    def test_a_targets_name_means_what_the_deployment_says(self, account: Account) -> None:
+        ours = Target("jetson-nano", platform={"Os": "LINUX", "Arch": "ARM64"})
+        config = prepared(trained(account), [ours], targets=["jetson-nano"])["jetson-nano"]["output_config"]
+        assert "TargetDevice" not in config
+
+    def test_refuses_a_target_that_nobody_has(self, account: Account) -> None:
         with pytest.raises(TargetUnknown, match="'toaster' is not one of linux-x86_64"):
-            prepare.handler({"model_version": any_model_version()}, None)
+            prepare.handler(event(trained(account), targets=["toaster"]), None)
 
-    def test_asks_for_the_model_when_it_was_never_registered(self, account: Account) -> None:
+    def test_asks_for_the_model_when_it_was_never_trained(self, account: Account) -> None:
         with pytest.raises(ObjectMissing, match=r"model\.json does not exist"):
-            prepare.handler({"model_version": any_model_version()}, None)
+            prepare.handler(event(any_model_version()), None)
 
-
-class TestPackage:
-    def test_packs_the_compiled_model_beside_the_portable_one(self, account: Account) -> None:
+    def test_a_card_of_another_model_is_refused(self, account: Account) -> None:
         version = any_model_version()
-        made = package.handler(compiled(account, version), None)
-        files = unpacked(account, made)
-        assert made["outcome"] == "compiled"
-        content = account.get(f"s3://{ARTIFACTS}/{made['key']}")
-        assert made["key"] == f"models/{version}/packages/{hashlib.sha256(content).hexdigest()[:16]}/linux-x86_64.zip"
-        assert made["bytes"] == len(content)
-        assert sorted(files) == [
-            "SHA256SUMS",
-            "compiled/compiled.params",
-            "compiled/compiled.so",
-            "golden/crab.png",
-            "golden/golden.json",
-            "labels.json",
-            "model.json",
-            "model.onnx",
-            "package.json",
-        ]
-        about = {"target": "linux-x86_64", "outcome": "compiled", "model_version": version}
-        assert json.loads(files["package.json"]) == about
+        account.put_json(f"models/{version}/model.json", any_model_card("another"))
+        with pytest.raises(ModelInvalid, match="must be about"):
+            prepare.handler(event(version), None)
 
-    def test_lists_the_sum_of_every_other_file(self, account: Account) -> None:
-        files = unpacked(account, package.handler(compiled(account, any_model_version()), None))
-        listed = dict(reversed(line.split("  ")) for line in files.pop("SHA256SUMS").decode().splitlines())
-        assert listed == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
-    def test_packs_the_portable_model_when_compilation_failed(self, account: Account) -> None:
-        made = package.handler(not_compiled(compiled(account, any_model_version())), None)
-        assert made["outcome"] == "portable"
-        assert made["failure_reason"] == "ClientError: unsupported operator"
-        assert not [name for name in unpacked(account, made) if name.startswith("compiled/")]
+class TestPrepareAModelFromElsewhere:
+    def test_is_asked_for_in_its_own_words_and_measured_nowhere(self, account: Account) -> None:
+        model = own(account, framework_version="1.8")
+        target = prepared(OWN, targets=["linux-x86_64"], model=model)["linux-x86_64"]
+        assert (target["refusal"], target["instance_type"]) == ("", "")
+        assert target["input_config"] == {
+            "S3Uri": model["uri"],
+            "Framework": "MXNET",
+            "DataInputConfig": '{"data":[1,3,224,224]}',
+            "FrameworkVersion": "1.8",
+        }
 
-    def test_refuses_a_target_that_takes_no_portable_model(
-        self, account: Account, monkeypatch: pytest.MonkeyPatch
+    def test_sends_no_version_where_the_request_must_not_have_one(self, account: Account) -> None:
+        target = prepared(OWN, targets=["qcs605"], model=own(account, framework_version="1.8"))["qcs605"]
+        assert "FrameworkVersion" not in target["input_config"]
+
+    def test_sends_no_input_for_a_framework_that_has_none(self, account: Account) -> None:
+        model = own(account, {"trees.model": any_bytes()}, framework="XGBOOST", data_input_config="")
+        target = prepared(OWN, targets=["linux-x86_64"], model=model)["linux-x86_64"]
+        assert target["refusal"] == ""
+        assert "DataInputConfig" not in target["input_config"]
+
+    @pytest.mark.parametrize(
+        ("fields", "refusal"),
+        [
+            ({"framework": "SKLEARN"}, "rule: "),
+            ({"framework_version": "9.9"}, "rule: "),
+            ({"data_input_config": '{"data":[1,224,224,3]}'}, "input: "),
+            ({"data_input_config": "224"}, "input: "),
+        ],
+    )
+    def test_what_neo_would_refuse_is_refused_before_a_job(
+        self, account: Account, fields: dict[str, str], refusal: str
     ) -> None:
-        strict = {"linux-x86_64": Target("linux-x86_64", device="ml_c5", portable=False)}
-        monkeypatch.setattr(package, "TARGETS", strict)
-        made = package.handler(not_compiled(compiled(account, any_model_version())), None)
-        assert (made["outcome"], made["key"], made["bytes"]) == ("refused", "", 0)
-        assert account.keys(ARTIFACTS) == []
+        targets = prepared(OWN, targets=["linux-arm64"], model=own(account, **fields))
+        assert targets["linux-arm64"]["refusal"].startswith(refusal)
 
-    def test_shortens_a_reason_that_would_not_fit_a_state_machines_payload(self, account: Account) -> None:
-        event = not_compiled(compiled(account, any_model_version()), reason="x" * 30_000)
-        assert len(package.handler(event, None)["failure_reason"]) <= 1000
+    @pytest.mark.parametrize("files", [{"net.onnx": b"?"}, {"net-symbol.json": b"{}"}, {"../net-symbol.json": b"{}"}])
+    def test_a_tarball_that_holds_something_else_is_refused(self, account: Account, files: dict[str, bytes]) -> None:
+        targets = prepared(OWN, targets=["linux-arm64"], model=own(account, files))
+        assert targets["linux-arm64"]["refusal"].startswith("source: ")
 
-    def test_run_again_leaves_the_artifact_as_it_is(self, account: Account) -> None:
-        event = compiled(account, any_model_version())
-        first = package.handler(event, None)
-        before = account.s3.head_object(Bucket=ARTIFACTS, Key=first["key"])["LastModified"]
-        account.s3.put_bucket_versioning(Bucket=ARTIFACTS, VersioningConfiguration={"Status": "Enabled"})
-        assert package.handler(event, None) == first
-        [kept] = account.s3.list_object_versions(Bucket=ARTIFACTS)["Versions"]
-        assert kept["LastModified"] == before
+    def test_a_tarball_that_is_gone_refuses_every_target(self, account: Account) -> None:
+        model = own(account)
+        account.s3.delete_object(Bucket=DATA, Key=f"models/{OWN}/source/model.tar.gz")
+        targets = prepared(OWN, targets=["linux-arm64", "qcs605"], model=model)
+        assert all(target["refusal"].startswith("source: ") for target in targets.values())
 
-    def test_a_retry_whose_failure_reads_otherwise_gives_the_same_artifact(self, account: Account) -> None:
-        event = compiled(account, any_model_version())
-        first = package.handler(not_compiled(event, reason="job a failed"), None)
-        assert package.handler(not_compiled(event, reason="job b failed"), None)["key"] == first["key"]
 
-    def test_never_replaces_an_artifact_by_another(self, account: Account) -> None:
-        version = any_model_version()
-        first = package.handler(compiled(account, version), None)
-        content = account.get(f"s3://{ARTIFACTS}/{first['key']}")
-        second = package.handler(compiled(account, version), None)
-        assert second["key"] != first["key"]
-        assert account.get(f"s3://{ARTIFACTS}/{first['key']}") == content
-
-    @pytest.mark.parametrize("name", ["../model.onnx", "/etc/passwd", "a/../../b", "C:\\model.dll", "a\nb"])
-    def test_takes_nothing_from_a_compiler_output_with_an_unsafe_name(self, account: Account, name: str) -> None:
-        event = compiled(account, any_model_version(), {"fine.so": any_bytes(), name: any_bytes()})
-        with pytest.raises(ArchiveInvalid, match="could lead out of the folder"):
-            package.handler(event, None)
-        assert account.keys(ARTIFACTS) == []
-
-    @pytest.mark.parametrize("missing", ["labels.json", "golden/golden.json"])
-    def test_asks_for_a_file_that_every_device_needs(self, account: Account, missing: str) -> None:
-        version = any_model_version()
-        files = any_model_files(version)
-        del files[missing]
-        account.put(f"models/{version}/model.tar.gz", tar_gz(files))
-        with pytest.raises(ModelInvalid, match=f"lacks {missing}"):
-            package.handler(compiled(account, version), None)
-
-    def test_leaves_out_what_a_device_does_not_need(self, account: Account) -> None:
-        version = any_model_version()
-        account.put(f"models/{version}/model.tar.gz", tar_gz(any_model_files(version) | {"checkpoint.pt": any_bytes()}))
-        assert "checkpoint.pt" not in unpacked(account, package.handler(compiled(account, version), None))
+FAILED = {"kind": "operator", "reason": "FAILED: ClientError: {Gelu} is not implemented", "advice": "replace it"}
 
 
 class TestSummarize:
-    def packages(self, *outcomes: str) -> list[Package]:
-        names = list(TARGETS)
-        return [
-            Package(target=name, outcome=outcome, key="k", bytes=1, failure_reason=f"why {name}")
-            for name, outcome in zip(names, outcomes, strict=False)
-        ]
-
     def test_writes_down_what_every_target_got(self, account: Account) -> None:
         version = any_model_version()
-        event = {"model_version": version, "packages": self.packages("compiled", "portable")}
-        assert summarize.handler(event, None) == event
-        assert account.get_json(f"models/{version}/compilation.json") == event
+        told = {
+            "model_version": version,
+            "packages": [any_package("linux-x86_64"), any_package("linux-arm64", "portable", failure=FAILED)],
+        }
+        assert summarize.handler(told, None) == told
+        assert account.get_json(f"models/{version}/compilation.json") == told
 
     def test_fails_when_too_few_targets_compiled_and_writes_it_down_all_the_same(self, account: Account) -> None:
         version = any_model_version()
+        packages = [any_package("linux-x86_64", "portable", failure=FAILED), any_package("ios", "refused")]
         with pytest.raises(
-            TooFewTargets, match=r"0 target\(s\) compiled and minimum_targets is 1 \(linux-x86_64 is portable"
+            TooFewTargets, match=r"0 target\(s\) compiled and 1 must \(linux-x86_64 is portable: operator: FAILED"
         ):
-            summarize.handler({"model_version": version, "packages": self.packages("portable", "refused")}, None)
+            summarize.handler({"model_version": version, "packages": packages}, None)
         assert len(account.get_json(f"models/{version}/compilation.json")["packages"]) == 2
 
     def test_a_deployment_may_ask_for_none(self, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MINIMUM_TARGETS", "0")
-        event = {"model_version": any_model_version(), "packages": self.packages("portable")}
-        assert summarize.handler(event, None)["packages"] == event["packages"]
+        told = {"model_version": any_model_version(), "packages": [any_package("linux-x86_64", "portable")]}
+        assert summarize.handler(told, None)["packages"] == told["packages"]
+
+    @pytest.mark.parametrize(("outcome", "enough"), [("compiled", True), ("portable", False)])
+    def test_an_execution_for_fewer_targets_needs_all_of_its_own(
+        self, account: Account, monkeypatch: pytest.MonkeyPatch, outcome: Any, enough: bool
+    ) -> None:
+        monkeypatch.setenv("MINIMUM_TARGETS", "2")
+        told = {"model_version": any_model_version(), "packages": [any_package("linux-x86_64", outcome)]}
+        if enough:
+            assert summarize.handler(told, None) == told
+        else:
+            with pytest.raises(TooFewTargets, match=r"and 1 must"):
+                summarize.handler(told, None)
+
+
+class TestRegistry:
+    @pytest.fixture
+    def version(self, account: Account) -> str:
+        version = any_model_version()
+        account.register(version)
+        return version
+
+    def noted(self, account: Account) -> dict[str, str]:
+        [package] = account.packages()
+        properties: dict[str, str] = package["CustomerMetadataProperties"]
+        return properties
+
+    def test_a_registered_model_says_what_each_target_got(self, account: Account, version: str) -> None:
+        parity = {"p50_ms": 3.14159, "p99_ms": 4.0, "instance_type": "ml.m5.xlarge"}
+        packages = [
+            any_package("linux-x86_64", bytes=3 << 20, parity=parity),
+            any_package("ios", "refused", failure=FAILED),
+        ]
+        summarize.handler({"model_version": version, "packages": packages}, None)
+        noted = self.noted(account)
+        assert noted["target:linux-x86_64"] == "compiled 3.0 MiB p50 3.14 ms p99 4.00 ms on ml.m5.xlarge"
+        assert noted["target:ios"] == "refused: operator: FAILED: ClientError: Gelu is not implemented"
+        assert noted["model_version"] == version
+
+    def test_a_later_compilation_takes_the_place_of_an_earlier_one(self, account: Account) -> None:
+        version = any_model_version()
+        account.register(version, numbers={"target:linux-x86_64": "compiled 1.0 MiB"})
+        summarize.handler({"model_version": version, "packages": [any_package("linux-arm64")]}, None)
+        assert [name for name in self.noted(account) if name.startswith("target:")] == ["target:linux-arm64"]
+
+    def test_more_targets_than_there_is_room_for_keep_the_first(self, account: Account, version: str) -> None:
+        others = len(self.noted(account))
+        packages = [{**any_package(), "target": f"board-{number}"} for number in range(60)]
+        summarize.handler({"model_version": version, "packages": packages}, None)
+        noted = self.noted(account)
+        assert len(noted) == 50
+        assert f"target:board-{49 - others}" in noted
+        assert f"target:board-{50 - others}" not in noted
+
+    def test_a_reason_of_any_length_and_alphabet_fits(self, account: Account, version: str) -> None:
+        failure = {**FAILED, "reason": "\u202e<b>déjà\n" + 500 * "x"}
+        summarize.handler({"model_version": version, "packages": [any_package(), any_package("ios", "refused",
+                          failure=failure)]}, None)  # fmt: skip
+        value = self.noted(account)["target:ios"]
+        assert value.startswith("refused: operator: b d j xxx")
+        assert len(value) == 256
+
+    def test_a_model_from_elsewhere_is_in_no_registry(self, account: Account, version: str) -> None:
+        summarize.handler({"model_version": OWN, "packages": [any_package()]}, None)
+        assert not [name for name in self.noted(account) if name.startswith("target:")]

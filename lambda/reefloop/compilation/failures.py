@@ -54,7 +54,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "limit": Kind(
             "lower compilation.max_concurrency, or ask Service Quotas for more compilation jobs at a time, and start "
             "the stage again",
-            r"ResourceLimitExceeded|service limit|Throttling|rate exceeded|quota|too ?many ?requests",
+            r"ResourceLimitExceeded|service limit|Throttling|rate exceeded|quota.{0,20}exceed|too ?many ?requests",
         ),
         "permissions": Kind(
             "let the role of the compilation jobs read and write below models/ of the data bucket: a bucket policy, a "
