@@ -9,6 +9,7 @@ from jobs.evaluation.rates import accuracy
 from jobs.model_package import ModelPackage
 from jobs.paths import atomic, write_json
 
+TORCHSCRIPT: Final = "model.pth"
 RATES: Final = ("human", "train", "validation", "test")
 STEPS: Final = ("avoidable_bias", "variance", "shift")
 # Weights hardly shrink, however long one tries.
@@ -16,17 +17,23 @@ _COMPRESSION: Final = 1
 
 
 def write(out: Path, model: ModelPackage, evaluation: dict[str, Any]) -> None:
-    """Write model.tar.gz, model.json, source/model.tar.gz (the compiler's input) and, last, evaluation.json.
+    """Write model.tar.gz, model.json, the compilers' inputs and, last, evaluation.json.
+
+    The inputs are source/model.tar.gz with the ONNX model, and source/pytorch.tar.gz with the TorchScript model if
+    training left one: no device needs that, so it is no part of the package.
 
     The same package and the same evaluation give the same bytes: the archives hold no dates and no owners.
     """
     card = _card(model.card, evaluation)
     write_json(model.folder / "model.json", card)
     write_json(model.folder / "evaluation.json", evaluation)
-    files = sorted(path for path in model.folder.rglob("*") if path.is_file())
+    script = model.folder / TORCHSCRIPT
+    files = sorted(path for path in model.folder.rglob("*") if path.is_file() and path != script)
     _pack(out / "model.tar.gz", {path.relative_to(model.folder).as_posix(): path for path in files})
-    # The compiler refuses an archive that holds anything but the model itself.
+    # A compiler refuses an archive that holds anything but the model itself.
     _pack(out / "source" / "model.tar.gz", {"model.onnx": model.folder / "model.onnx"})
+    if script.exists():
+        _pack(out / "source" / "pytorch.tar.gz", {TORCHSCRIPT: script})
     write_json(out / "model.json", card)
     write_json(out / "evaluation.json", evaluation)
 

@@ -5,7 +5,8 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,8 +31,16 @@ OUTPUT: Final = "logits"
 TOLERANCE: Final = 1e-4
 GOLDEN_FROM: Final = ("validation", "train")
 """The splits that golden images are taken from, in this order. Training does not have the test split."""
+# A reader of TorchScript refuses a newer format: PyTorch 1.8, the newest on Neo's page of frameworks for devices, reads
+# 5. The number rises with the operators that a network uses.
+# https://github.com/pytorch/pytorch/blob/main/caffe2/serialize/versions.h
+HIGHEST_TORCHSCRIPT: Final = 5
 CANDIDATES: Final = 64
 """So many images of a class are tried for one that the network gets right."""
+
+
+Answer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Logits [1, classes] of what the network is given of one picture."""
 
 
 def try_export(network: nn.Module, *, name: str, pixels: int) -> None:
@@ -53,6 +62,9 @@ def export(
 ) -> None:
     """Write model.onnx, labels.json, golden/ and model.json to `folder`: all of them, or none if one is not right.
 
+    model.pth, the same network in TorchScript, is for compilers that take no ONNX, such as Core ML's. A network that
+    is too new for them goes without.
+
     Args:
         name: of the network, for messages.
         description: what model.json says beside the input and the output.
@@ -64,7 +76,11 @@ def export(
     with tempfile.TemporaryDirectory() as built:
         package = Path(built)
         _write_graph(network, package / "model.onnx", name=name, pixels=pixels)
-        _write_golden(network, dataset, _session(package / "model.onnx"), package / "golden")
+        session = _session(package / "model.onnx")
+        answers: dict[str, Answer] = {"ONNX": lambda given: session.run([OUTPUT], {INPUT: given})[0]}
+        if script := _write_torchscript(network, package / "model.pth", name=name, pixels=pixels):
+            answers["TorchScript"] = _answers(script)
+        _write_golden(network, dataset, answers, package / "golden")
         write_json(package / "labels.json", dataset.labels)
         model = {**description, "input": {"name": INPUT, "shape": [1, 3, pixels, pixels]}, "output": OUTPUT}
         write_json(package / "model.json", model)
@@ -109,12 +125,56 @@ def _write_graph(network: nn.Module, path: Path, *, name: str, pixels: int) -> N
         raise JobError(f"network {name!r} is too large: its weights do not fit into one file and went to {beside[0]}")
 
 
+def _write_torchscript(network: nn.Module, path: Path, *, name: str, pixels: int) -> nn.Module | None:
+    """The network as it was saved, read again; None, and no file, when no compiler could read it.
+
+    Traced, as https://docs.aws.amazon.com/sagemaker/latest/dg/neo-compilation-preparing-model.html asks for.
+    """
+    try:
+        with warnings.catch_warnings():
+            # TorchScript is deprecated and all that the compilers read of PyTorch.
+            warnings.simplefilter("ignore")
+            example = torch.zeros(1, 3, pixels, pixels)
+            torch.jit.trace(network, example, check_trace=False).save(str(path))  # type: ignore[no-untyped-call]
+            found: nn.Module = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
+        version = _format_of(path)
+        reason = f"has format {version} and may have {HIGHEST_TORCHSCRIPT}" if version > HIGHEST_TORCHSCRIPT else ""
+    except OSError:
+        raise
+    # Tracing raises nearly anything. The model is trained by now, and most devices are compiled for from ONNX.
+    except Exception as error:
+        reason = f"cannot be written: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
+    if not reason:
+        return found
+    path.unlink(missing_ok=True)
+    print(f"network {name!r} in TorchScript {reason}: nothing is compiled for devices that take no ONNX", flush=True)
+    return None
+
+
+def _format_of(path: Path) -> int:
+    """The file format of a TorchScript archive; from 6 on it stands in another place."""
+    with zipfile.ZipFile(path) as archive:
+        [name] = {f"{path.stem}/version", f"{path.stem}/.data/version"} & set(archive.namelist())
+        return int(archive.read(name))
+
+
+def _answers(network: nn.Module) -> Answer:
+    @torch.inference_mode()
+    def answer(given: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(network(torch.from_numpy(given)))
+
+    return answer
+
+
 def _session(path: Path) -> Any:
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
-def _write_golden(network: nn.Module, dataset: Dataset, session: Any, folder: Path) -> None:
-    """One image per class with the logits that a device must find again, and the label that they stand for."""
+def _write_golden(network: nn.Module, dataset: Dataset, answers: Mapping[str, Answer], folder: Path) -> None:
+    """One image per class with the logits that a device must find again, and the label that they stand for.
+
+    Every form in which the network was exported must give the logits that it gave itself; those of the first are kept.
+    """
     folder.mkdir(parents=True)
     golden = []
     for number, label in enumerate(dataset.labels):
@@ -124,16 +184,19 @@ def _write_golden(network: nn.Module, dataset: Dataset, session: Any, folder: Pa
             continue
         name = f"{number:03d}.png"
         Image.fromarray(image).save(folder / name)
-        (logits,) = session.run([OUTPUT], {INPUT: images.as_input(image)})
         expected = _logits(network, torch.from_numpy(image.transpose(2, 0, 1))[None]).numpy()
-        difference = float(np.abs(logits - expected).max())
-        # A comparison with NaN is false, so ask for what must hold.
-        if not difference <= TOLERANCE:
-            raise JobError(
-                f"ONNX and PyTorch differ by {difference:.2e} on an image of {label!r}; at most {TOLERANCE} is right: "
-                "lower training.learning_rate if the values are no numbers, or choose another training.network"
-            )
-        golden.append({"image": name, "label": dataset.labels[int(logits.argmax())], "logits": logits[0].tolist()})
+        given = {form: answer(images.as_input(image)) for form, answer in answers.items()}
+        for form, logits in given.items():
+            difference = float(np.abs(logits - expected).max())
+            # A comparison with NaN is false, so ask for what must hold.
+            if not difference <= TOLERANCE:
+                raise JobError(
+                    f"{form} and PyTorch differ by {difference:.2e} on an image of {label!r}; at most {TOLERANCE} is "
+                    "right: lower training.learning_rate if the values are no numbers, or choose another "
+                    "training.network"
+                )
+        logits = next(iter(given.values()))[0]
+        golden.append({"image": name, "label": dataset.labels[int(logits.argmax())], "logits": logits.tolist()})
     (folder / "golden.json").write_text(json.dumps(golden) + "\n", encoding="utf-8")
 
 

@@ -56,6 +56,7 @@ def package(
     (golden / "000.png").write_bytes(coloured(0, 0))
     logits = as_input(load(golden / "000.png", PIXELS)).mean((0, 2, 3)) @ weights
     (golden / "golden.json").write_text(json.dumps([{"image": "000.png", "label": "", "logits": logits.tolist()}]))
+    (folder / "files" / "model.pth").write_bytes(b"TorchScript of " + version.encode())
     (folder / "files" / "labels.json").write_text(json.dumps(labels))
     model = {
         "model_version": version,

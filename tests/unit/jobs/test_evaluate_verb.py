@@ -177,10 +177,18 @@ def test_the_finished_package_has_the_test_figures_and_the_evaluation(evaluated:
     assert (model["temperature"], model["uncertain_below"]) == (2.0, 0.5)
 
 
-def test_the_compiler_gets_exactly_one_file(evaluated: Case) -> None:
+def test_a_compiler_gets_exactly_one_file(evaluated: Case) -> None:
     assert members(evaluated.out / "source/model.tar.gz") == {
         "model.onnx": members(evaluated.out / "model.tar.gz")["model.onnx"]
     }
+    assert members(evaluated.out / "source/pytorch.tar.gz") == {"model.pth": b"TorchScript of v1-1"}
+
+
+def test_a_model_without_torchscript_is_finished_without_it(case: Case) -> None:
+    (case.root / "packages" / "model" / "files" / "model.pth").unlink()
+    shutil.copy(packed(case.root / "packages" / "model"), case.inputs / "model" / "model.tar.gz")
+    assert case.run() == 0
+    assert {path.name for path in (case.out / "source").iterdir()} == {"model.tar.gz"}
 
 
 def test_the_statistics_are_what_studio_draws(evaluated: Case) -> None:
@@ -200,7 +208,8 @@ def test_run_again_it_writes_the_same_bytes(case: Case) -> None:
     assert case.run() == 0
     first = files(case.out)
     assert set(first) == {
-        "evaluation.html", "evaluation.json", "model.json", "model.tar.gz", "source/model.tar.gz", "statistics.json",
+        "evaluation.html", "evaluation.json", "model.json", "model.tar.gz", "source/model.tar.gz",
+        "source/pytorch.tar.gz", "statistics.json",
     }  # fmt: skip
     assert case.run() == 0
     assert files(case.out) == first

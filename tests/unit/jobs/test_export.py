@@ -1,6 +1,7 @@
 """The export: a model package that is right, or none at all."""
 
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,13 @@ def golden(folder: Path) -> list[dict[str, Any]]:
 
 def test_the_package_is_complete_and_its_graph_one_that_compilers_take(tmp_path: Path) -> None:
     folder = exported(tmp_path / "model", model_version="v1-1")
-    assert {path.name for path in folder.iterdir()} == {"model.onnx", "labels.json", "model.json", "golden"}
+    assert {path.name for path in folder.iterdir()} == {
+        "model.onnx",
+        "model.pth",
+        "labels.json",
+        "model.json",
+        "golden",
+    }
     graph = onnx.load(str(folder / "model.onnx"))
     onnx.checker.check_model(graph, full_check=True)
     assert [one.version for one in graph.opset_import] == [11]
@@ -122,7 +129,63 @@ def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
         {path.name: path.read_bytes() for path in exported(tmp_path / name, network).rglob("*") if path.is_file()}
         for name in ("first", "second")
     )
+    # TorchScript numbers the classes that a process has traced so far.
+    assert first.pop("model.pth")
+    assert second.pop("model.pth")
     assert first == second
+
+
+class Normalized(Brightest):
+    """Has constants that are no weights, as networks of timm have here."""
+
+    middle: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("middle", torch.tensor(0.5), persistent=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return super().forward((pictures - self.middle) / self.middle)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated")
+def test_torchscript_gives_the_same_logits(tmp_path: Path) -> None:
+    folder = exported(tmp_path / "model", Normalized())
+    network = torch.jit.load(str(folder / "model.pth"))  # type: ignore[no-untyped-call]
+    for one in golden(folder):
+        given = images.as_input(images.load(folder / "golden" / one["image"], PIXELS))
+        np.testing.assert_allclose(network(torch.from_numpy(given))[0].detach(), one["logits"], atol=1e-4)
+
+
+def test_torchscript_is_of_a_format_that_neos_pytorch_reads(tmp_path: Path) -> None:
+    with zipfile.ZipFile(exported(tmp_path / "model") / "model.pth") as archive:
+        assert int(archive.read("model/version")) <= 5
+
+
+class Gelu(Brightest):
+    def forward(self, pictures: Tensor) -> Tensor:
+        return torch.nn.functional.gelu(super().forward(pictures))
+
+
+def test_a_network_too_new_for_torchscripts_readers_goes_without_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = exported(tmp_path / "model", Gelu())
+    assert not (folder / "model.pth").exists()
+    assert (folder / "model.onnx").exists()
+    assert "network 'reef' in TorchScript has format 10 and may have 5: nothing is" in capsys.readouterr().out
+
+
+def test_a_network_that_cannot_be_traced_goes_without_torchscript(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_given: object, **_options: object) -> None:
+        raise RuntimeError("Tracer cannot infer type\nof this")
+
+    monkeypatch.setattr(torch.jit, "trace", refuse)
+    folder = exported(tmp_path / "model")
+    assert {path.name for path in folder.iterdir()} == {"model.onnx", "labels.json", "model.json", "golden"}
+    assert "in TorchScript cannot be written: Tracer cannot infer type: nothing" in capsys.readouterr().out
 
 
 def loses_precision(logits: Tensor) -> Tensor:
