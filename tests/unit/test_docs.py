@@ -152,6 +152,12 @@ def test_the_stage_that_the_readme_shows_is_valid() -> None:
     assert settings.labeling.provider == "import"
 
 
+def test_the_settings_that_the_page_of_compilation_shows_are_valid() -> None:
+    (shown,) = re.findall(r"```json\n(.*?)```", text_of(ROOT / "docs" / "compilation.md"), re.DOTALL)
+    settings = Settings.load("sandbox", context={"stages": {"sandbox": json.loads(f"{{{shown}}}")}})
+    assert settings.compilation.minimum_targets == 3
+
+
 def test_every_state_that_the_architecture_names_is_in_a_stack() -> None:
     text = text_of(ROOT / "docs" / "architecture.md")
     section = text[text.index("## The state machines") : text.index("## Contracts")]
