@@ -1,12 +1,12 @@
 """What the parts of one running account share: where it keeps files, how it is reached, who labels, what fails."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -21,6 +21,7 @@ ACCOUNT_ID = "123456789012"  # moto's own
 _CONFIG = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, max_pool_connections=64)
 
 
+_T = TypeVar("_T")
 _making_clients = threading.Lock()  # a session is not safe to share between threads
 
 
@@ -90,6 +91,8 @@ class State:
     events: Bus | None = None
     closing: ExitStack = field(default_factory=ExitStack)
     _clients: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
+    _parts: dict[object, Any] = field(default_factory=dict, repr=False)
+    _making_parts: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -115,3 +118,11 @@ class State:
                     service, region_name=self.region, endpoint_url=self.endpoint, config=_CONFIG, **keys
                 )
             return self._clients[name]
+
+    def only(self, kind: "Callable[[State], _T]") -> _T:
+        """The one of its kind that the account has, made when somebody first asks for it."""
+        with self._making_parts:
+            if kind not in self._parts:
+                self._parts[kind] = kind(self)
+            part: _T = self._parts[kind]
+            return part

@@ -25,6 +25,12 @@ def read(s3: Any, uri: str) -> bytes:
     return body
 
 
+def region(bucket: str) -> str:
+    """Where a bucket is; "" when there is none of that name. The account knows, no permission is asked for it."""
+    found = _objects().buckets.get(bucket)
+    return str(found.region_name) if found else ""
+
+
 class Many:
     """The reads and writes of one job, where there are many.
 
