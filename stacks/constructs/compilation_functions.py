@@ -14,6 +14,10 @@ from stacks.constructs.objects import grant_objects
 from stacks.constructs.paths import at, path
 from stacks.storage import StorageStack
 
+# A tarball of 2 GB and as much unpacked from it, or what was unpacked and the ZIP of it; the rest is for the folders
+# and the last blocks of ten thousand files (reefloop.tarball.Limits).
+_SCRATCH_MIB = 5120
+
 
 class CompilationFunctions:
     """Each method makes one function, with the permissions that it needs, and the state that runs it."""
@@ -77,13 +81,15 @@ class CompilationFunctions:
         """A function that makes packages: of the model, and of what was compiled, each unpacked on its disk."""
         bucket = self._storage.artifact_bucket
         function = self._function(
-            name, memory_mib=1024, scratch_mib=4096, ARTIFACT_BUCKET=bucket.bucket_name, **environment
+            name, memory_mib=1024, scratch_mib=_SCRATCH_MIB, ARTIFACT_BUCKET=bucket.bucket_name, **environment
         )
         grant_objects(function, self._storage.data_bucket, read=["models/*"])
         grant_objects(function, bucket, read=["models/*"], write=["models/*"])
         return function
 
-    def _function(self, name: str, *, memory_mib: int = 512, scratch_mib: int = 4096, **environment: str) -> Function:
+    def _function(
+        self, name: str, *, memory_mib: int = 512, scratch_mib: int = _SCRATCH_MIB, **environment: str
+    ) -> Function:
         return Function(
             self._scope,
             f"{name}Function",
