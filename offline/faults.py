@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-JobKind = Literal["labeling", "training", "processing", "compilation", "build"]
+JobKind = Literal["labeling", "training", "processing", "compilation", "build", "endpoint"]
 JobFate = Literal["fail", "stall", "expire", "starve"]
 
 
@@ -20,6 +20,8 @@ class Refusal:
 @dataclass(frozen=True)
 class JobFault:
     """What becomes of a job: `fail` ends it with the reason, `stall` keeps it running until it is stopped.
+
+    An endpoint counts as one: it fails instead of serving, or is made until somebody tries to delete it.
 
     A labeling job meets its fate when people have answered about `after_objects` objects; `expire` lets the time pass
     in which its tasks are available. `starve` lets the time pass in which a training job waits for spot capacity.

@@ -43,7 +43,7 @@ class Job:
     phase: Callable[[str, str], None] = lambda _, __: None
     stopping: threading.Event = field(default_factory=threading.Event)
     fault: JobFault | None = None
-    """What a labeling job has yet to meet: its runner plays it when its time comes."""
+    """What the job has yet to meet, once that is known; the runner of labeling jobs plays it when its time comes."""
 
     @property
     def folder(self) -> Path:
@@ -93,7 +93,7 @@ class Outcome:
 def run(job: Job, work: Callable[[Job], None]) -> Outcome:
     """Do the job's work, or what the account's planned faults make of it."""
     try:
-        job.fault = job.state.faults.take_job(job.kind, job.request)
+        job.fault = job.fault or job.state.faults.take_job(job.kind, job.request)
         if job.fault is None or job.kind == "labeling":
             work(job)
         else:

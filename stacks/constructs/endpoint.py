@@ -14,7 +14,7 @@ from reefloop import contracts as c
 from settings import CompilationSettings, OperationsSettings
 from stacks.constructs.function import Function, FunctionTask
 from stacks.constructs.objects import grant_objects
-from stacks.constructs.paths import at, job_name, path
+from stacks.constructs.paths import at, path
 from stacks.constructs.polling import Polling
 from stacks.constructs.sagemaker import JobRole, job_tags
 from stacks.constructs.task import task
@@ -69,7 +69,7 @@ class EndpointTest(sfn.StateMachineFragment):
             "NameEndpoint",
             # Once and for all: a state that is retried or redriven must find what an earlier one made.
             parameters={
-                c.NAME: job_name("endpoint", at(c.TARGET, c.NAME)),
+                c.NAME: _name(),
                 c.STARTED: sfn.JsonPath.string_at("$$.State.EnteredTime"),
             },
             result_path=path(c.ENDPOINT),
@@ -259,6 +259,17 @@ class EndpointTest(sfn.StateMachineFragment):
         _allow(function, ["DescribeEndpoint", "DeleteEndpoint"], self._named("endpoint"))
         _allow(function, ["DeleteEndpointConfig"], self._named("endpoint-config"))
         _allow(function, ["DeleteModel"], self._named("model"))
+
+
+def _name() -> str:
+    """A name for one target of one execution; a Pass has no retries, so there is none in it."""
+    identity = sfn.JsonPath.format(
+        "{} {} {}",
+        sfn.JsonPath.string_at("$$.Execution.Id"),
+        at(c.TARGET, c.NAME),
+        sfn.JsonPath.string_at("$$.Execution.RedriveCount"),
+    )
+    return sfn.JsonPath.format(f"{c.ENDPOINTS}{{}}", sfn.JsonPath.hash(identity, "SHA-1"))
 
 
 def _allow(function: Function, actions: Sequence[str], resources: list[str]) -> None:

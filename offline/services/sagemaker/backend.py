@@ -8,20 +8,19 @@ from moto.core.base_backend import BackendDict
 from moto.core.resource_tagging import TaggedResource
 from moto.sagemaker import urls
 from moto.sagemaker.exceptions import ConflictException, ValidationError
-from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
+from moto.sagemaker.models import sagemaker_backends
 
+from offline.compiler import request as compilation
 from offline.runners.labeling import rules
 from offline.runners.training import channels
 from offline.services import events
+from offline.services.sagemaker.endpoints import Endpoints
 from offline.services.sagemaker.jobs import Jobs
 from offline.services.sagemaker.people import People
-from offline.state import State
 
 
-class SageMaker(SageMakerModelBackend):
+class SageMaker(Endpoints):
     """Everything of SageMaker that one region holds."""
-
-    state: State
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
@@ -104,6 +103,11 @@ class SageMaker(SageMakerModelBackend):
     def packages(self) -> list[Any]:
         return list(self.model_packages.values())
 
+    def close(self) -> None:
+        """Stop every job and endpoint and wait until their processes are gone."""
+        self.jobs.close()
+        self.close_endpoints()
+
     def check_labeling(self, request: dict[str, Any]) -> None:
         """Refuse what CreateLabelingJob refuses before there is a job."""
 
@@ -134,6 +138,11 @@ class SageMaker(SageMakerModelBackend):
                 "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true"
             )
         if refusal := channels.refusal(request):
+            raise ValidationError(refusal)
+
+    def check_compilation(self, request: dict[str, Any]) -> None:
+        """Refuse what CreateCompilationJob refuses before there is a job."""
+        if refusal := compilation.refusal(request, self.region_name):
             raise ValidationError(refusal)
 
 

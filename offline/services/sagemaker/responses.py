@@ -14,6 +14,17 @@ _PAGE = 100
 class Responses(SageMakerResponse):
     """Takes requests apart; what they mean is the backend's."""
 
+    def list_models(self) -> Any:
+        """Those that are asked for; moto lists all."""
+        before = self._get_param("CreationTimeBefore")
+        found = [
+            {"ModelName": model.model_name, "ModelArn": model.arn, "CreationTime": model.creation_time}
+            for model in self.sagemaker_backend.list_models()
+            if self._get_param("NameContains", "").lower() in model.model_name.lower()
+            and (before is None or model.creation_time < before.replace(tzinfo=None))
+        ]
+        return ActionResult({"Models": found})
+
     def delete_model_package(self) -> Any:
         self.sagemaker_backend.delete_model_package(self._get_param("ModelPackageName"))
         return EmptyResult()
@@ -26,7 +37,11 @@ class Responses(SageMakerResponse):
 def _create(kind: Kind) -> Callable[[Responses], Any]:
     def create(self: Responses) -> Any:
         backend, request = self.sagemaker_backend, dict(self.params)
-        checks = {"labeling": backend.check_labeling, "training": backend.check_training}
+        checks = {
+            "labeling": backend.check_labeling,
+            "training": backend.check_training,
+            "compilation": backend.check_compilation,
+        }
         if kind.kind in checks:
             checks[kind.kind](request)
         return ActionResult({f"{kind.prefix}JobArn": backend.jobs.create(kind, request, backend.state).arn})
