@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from offline.device import CoreDevice
 from reefloop.contracts import CLASSIFIER_COMPONENT, MODEL_COMPONENT, device_key, package_key
 from reefloop.deployment.recipe import render
-from reefloop.payloads import Package
+from tests.any import any_package
 from tests.edge import model_packages
 from tests.edge.model_packages import SHUFFLED, image
 from tests.edge.recipe_rules import violations
@@ -63,7 +63,7 @@ def publish_model(fleet: Fleet, folder: Path, version: str, component_version: s
     key = package_key(version, TARGET, "0a1b")
     content = zipped(model_packages.write(folder / version, version=version, **contents))
     fleet.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
-    package = Package(target=TARGET, outcome="portable", key=key, bytes=len(content), failure_reason="")
+    package = any_package(TARGET, "portable", key=key, bytes=len(content))
     recipe = render(model_version=version, component_version=component_version, packages=[package], bucket=BUCKET)
     assert violations(json.dumps(recipe)) == []
     fleet.create(recipe)

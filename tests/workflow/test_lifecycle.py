@@ -19,8 +19,7 @@ from console.project import stack_resources
 from offline.account import Account
 from offline.device import CoreDevice, provision
 from reefloop.contracts import CLASSIFIER_COMPONENT, model_key, package_key
-from reefloop.payloads import Package
-from tests.any import any_model_card
+from tests.any import any_model_card, any_package
 from tests.edge import model_packages
 from tests.workflow.classifier_code import Code, copy, observe, synthesize_with
 from tests.workflow.deployed import Deployed, synthesize
@@ -100,7 +99,7 @@ def deploy_a_model(loop: Deployed, thing: str) -> CoreDevice:
     """Bring a model to a new canary device by the state machine, as the loop does; returns the device, still on."""
     content = zipped(model_packages.write(loop.folder / thing, version=MODEL))
     key = package_key(MODEL, TARGET, "0a1b")
-    package = Package(target=TARGET, outcome="portable", key=key, bytes=len(content), failure_reason="")
+    package = any_package(TARGET, "portable", key=key, bytes=len(content))
     s3, project = loop.client("s3"), loop.project
     s3.put_object(Bucket=project.artifact_bucket, Key=key, Body=content)
     card = json.dumps(any_model_card(MODEL)).encode()

@@ -14,7 +14,9 @@ from offline.account import Account
 from offline.crew import Crew
 from offline.device.provisioning import provision
 from reefloop.contracts import model_key, package_key
+from reefloop.payloads import Package
 from settings import Settings
+from tests.any import any_package
 from tests.workflow.deployed import SPECIES, Deployed, synthesize
 
 
@@ -223,7 +225,8 @@ def test_a_target_that_fails_ships_the_portable_model_and_fails_alone(
     execution = deployed.run("compilation", {"model_version": version}, "one-fails")
     outcomes = {package["target"]: package for package in execution["output"]["packages"]}
     assert outcomes["imx8mplus"]["outcome"] == "portable"
-    assert reason in outcomes["imx8mplus"]["failure_reason"]
+    assert outcomes["imx8mplus"]["failure"]["kind"] == "operator"
+    assert reason in outcomes["imx8mplus"]["failure"]["reason"]
     assert {p["outcome"] for name, p in outcomes.items() if name != "imx8mplus"} == {"compiled"}
 
 
@@ -323,7 +326,7 @@ def deployed_model(deployed: Deployed, group: str) -> str:
     return str(components["reefloop.Model"]["componentVersion"])
 
 
-def broken_package(deployed: Deployed, package: str, version: str, broken: str) -> dict[str, Any]:
+def broken_package(deployed: Deployed, package: str, version: str, broken: str) -> Package:
     """The package of a good model with other golden answers, as a package of the model version `broken`."""
     bucket, key = deployed.project.artifact_bucket, package_key(broken, "linux-x86_64", "0a1b")
     source = zipfile.ZipFile(io.BytesIO(deployed.read(package, bucket=bucket)))
@@ -343,10 +346,4 @@ def broken_package(deployed: Deployed, package: str, version: str, broken: str) 
     client.put_object(
         Bucket=deployed.project.data_bucket, Key=model_key(broken, "model.json"), Body=files["model.json"]
     )
-    return {
-        "target": "linux-x86_64",
-        "outcome": "compiled",
-        "key": key,
-        "bytes": len(target.getvalue()),
-        "failure_reason": "",
-    }
+    return any_package("linux-x86_64", key=key, bytes=len(target.getvalue()))

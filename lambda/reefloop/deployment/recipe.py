@@ -42,6 +42,8 @@ def render(*, model_version: str, component_version: str, packages: list[Package
         RecipeTooLarge: naming the size and the most allowed.
         PackageInvalid: a package is not what the compilation stage writes.
     """
+    if old := [p["target"] for p in packages if "delivery" not in p]:
+        raise PackageInvalid(f"the package of {old[0]} does not say how it is delivered: compile {model_version} again")
     deployable = [p for p in packages if p["key"] and p["delivery"] == "greengrass"]
     _check(deployable)
     if not deployable:

@@ -70,6 +70,12 @@ def test_a_target_that_the_table_does_not_have_is_deployed_by_what_its_package_s
     assert (manifest["Name"], manifest["Platform"]) == ("buoy", {"os": "linux", "board": "buoy"})
 
 
+def test_a_package_of_an_earlier_version_of_this_project_is_made_again() -> None:
+    old = {"target": "linux-arm64", "outcome": "portable", "key": "k", "bytes": 1, "failure_reason": ""}
+    with pytest.raises(PackageInvalid, match="linux-arm64 does not say how it is delivered: compile v again"):
+        render([cast(Package, old)])
+
+
 def test_two_targets_for_the_same_devices_are_refused() -> None:
     twin = replaced("linux-arm64", target="twin")
     with pytest.raises(PackageInvalid, match="targets linux-arm64 and twin are for the same devices"):
