@@ -30,13 +30,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from torch import nn  # noqa: E402
 
 from jobs.labeling.intervals import wilson  # noqa: E402
 from jobs.labeling.splits import split_of  # noqa: E402
 from jobs.manifest import labeled, write  # noqa: E402
 from jobs.paths import write_json  # noqa: E402
 from jobs.training import networks, precision  # noqa: E402
-from jobs.training.dataset import SPLITS, load  # noqa: E402
+from jobs.training.dataset import SPLITS, Dataset, load  # noqa: E402
 from jobs.training.evaluation import logits_of  # noqa: E402
 from jobs.training.fit import fit  # noqa: E402
 from jobs.training.hyperparameters import Hyperparameters  # noqa: E402
@@ -78,11 +79,10 @@ def drawn(folder: Path, seed: int, *, shuffled: bool) -> Path:
     return dataset
 
 
-def trained(seed: int, *, shuffled: bool = False) -> tuple[int, int, int, float]:
-    """Objects trained on, validation objects, how many of these are wrong, and seconds of the processor."""
+def fitted(folder: Path, seed: int, *, shuffled: bool = False) -> tuple[nn.Module, Dataset, float]:
+    """The network, what it was trained on, and the training's seconds of the processor."""
     chosen, processes = laptop(seed=seed), Processes.alone(torch.device("cpu"))
-    with tempfile.TemporaryDirectory() as place, contextlib.redirect_stdout(io.StringIO()):
-        folder = Path(place)
+    with contextlib.redirect_stdout(io.StringIO()):
         dataset = load(
             drawn(folder, seed, shuffled=shuffled),
             folder,
@@ -102,9 +102,16 @@ def trained(seed: int, *, shuffled: bool = False) -> tuple[int, int, int, float]
         )
         started = time.process_time()
         network = fit(network, dataset, chosen, folder / "checkpoints", processes)
-        seconds = time.process_time() - started
+        return network, dataset, time.process_time() - started
+
+
+def trained(seed: int, *, shuffled: bool = False) -> tuple[int, int, int, float]:
+    """Objects trained on, validation objects, how many of these are wrong, and seconds of the processor."""
+    with tempfile.TemporaryDirectory() as place:
+        network, dataset, seconds = fitted(Path(place), seed, shuffled=shuffled)
         validation = dataset.splits["validation"]
-        logits = logits_of(network, validation, processes, batch_size=chosen.batch_size)
+        alone = Processes.alone(torch.device("cpu"))
+        logits = logits_of(network, validation, alone, batch_size=laptop().batch_size)
         wrong = int((logits.argmax(1) != validation.targets).sum())
     return len(dataset.splits["train"]), len(validation), wrong, seconds
 
