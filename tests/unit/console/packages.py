@@ -1,8 +1,9 @@
 """What compilations leave, as payloads.Package."""
 
-from typing import Any
+from reefloop.payloads import Outcome, Package, Parity
+from tests.any import any_package
 
-PARITY = {
+PARITY: Parity = {
     "runtime": "onnxruntime",
     "instance_type": "ml.m5.xlarge",
     "golden": 16,
@@ -21,28 +22,8 @@ PARITY = {
 }
 
 
-def any_package(target: str = "linux-x86_64", **changes: Any) -> dict[str, Any]:
-    """A target that was compiled and not measured."""
-    whole = {
-        "target": target,
-        "outcome": "compiled",
-        "delivery": "artifact",
-        "platform": {},
-        "runtime": "dlr",
-        "key": f"models/1-0a1b2c3d/packages/0123/{target}.zip",
-        "bytes": 2048,
-        "artifact_uri": "s3://bucket/compiled.tar.gz",
-        "inference_image": "",
-        "failure": None,
-        "parity": None,
-    }
-    return {**whole, **changes}
-
-
 def not_compiled(
-    target: str, *, outcome: str = "refused", kind: str = "operator", reason: str = "TVM cannot convert FlipOp"
-) -> dict[str, Any]:
+    target: str, *, outcome: Outcome = "refused", kind: str = "operator", reason: str = "TVM cannot convert FlipOp"
+) -> Package:
     failure = {"kind": kind, "reason": reason, "advice": "replace the operator"}
-    return any_package(target, outcome=outcome, failure=failure) | (
-        {"key": "", "bytes": 0} if outcome == "refused" else {}
-    )
+    return any_package(target, outcome, failure=failure, bytes=0 if outcome == "refused" else 2048)

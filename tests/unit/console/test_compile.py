@@ -12,8 +12,8 @@ import pytest
 from console import outcomes
 from console.cli import main
 from offline.account import Account
-from tests.any import any_bytes, any_model_version, any_round, tar_gz
-from tests.unit.console.packages import PARITY, any_package, not_compiled
+from tests.any import any_bytes, any_model_version, any_package, any_round, tar_gz
+from tests.unit.console.packages import PARITY, not_compiled
 
 ANDROID = ["--framework", "mxnet", "--input", '{"data":[1,3,224,224]}', "--targets", "android-arm64,qcs605"]
 COMPILED = [any_package("android-arm64", parity=PARITY), any_package("qcs605")]

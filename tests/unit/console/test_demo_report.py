@@ -6,7 +6,8 @@ from rich.console import Console
 
 from console.demo.report import print_summary
 from console.screen import Screen
-from tests.unit.console.packages import PARITY, any_package, not_compiled
+from tests.any import any_package
+from tests.unit.console.packages import PARITY, not_compiled
 
 RATE = {"accuracy": 0.9331, "low": 0.859, "high": 0.975, "objects": 75}
 ROUND = {
@@ -37,7 +38,7 @@ def any_summary(**changes: Any) -> dict[str, Any]:
         "executions": [{"machine": "loop", "name": "round-1", "status": "SUCCEEDED"}],
         "rounds": [ROUND, NOTHING],
         "human_level": {},
-        "targets": [any_package(parity=PARITY), not_compiled("qcs605", outcome="portable")],
+        "targets": [any_package(bytes=2048, parity=PARITY), not_compiled("qcs605", outcome="portable")],
         "component_versions": [{"component": "reefloop.Model", "version": "1.1.0"}],
         "devices": [{"thing": "reef-north", "status": "HEALTHY", "model_version": "1-0a", "self_test": "passed"}],
         "frames": 416,

@@ -6,7 +6,8 @@ from typing import Any
 from rich.console import Console
 
 from console import outcomes
-from tests.unit.console.packages import PARITY, any_package, not_compiled
+from tests.any import any_package
+from tests.unit.console.packages import PARITY, not_compiled
 
 
 def shown(*packages: Mapping[str, Any], width: int = 120) -> str:
@@ -23,7 +24,7 @@ def row(text: str, target: str) -> list[str]:
 
 
 def test_a_measured_target_stands_beside_its_source_model() -> None:
-    text = shown(any_package(parity=PARITY))
+    text = shown(any_package(bytes=2048, parity=PARITY))
     assert row(text, "linux-x86_64") == [
         "linux-x86_64",
         "compiled",
@@ -36,12 +37,12 @@ def test_a_measured_target_stands_beside_its_source_model() -> None:
 
 
 def test_without_a_dataset_the_golden_images_alone_are_compared() -> None:
-    text = shown(any_package(parity={**PARITY, "agreement": None, "objects": 0}))
+    text = shown(any_package(bytes=2048, parity={**PARITY, "agreement": None, "objects": 0}))
     assert row(text, "linux-x86_64")[3] == "100.0% of 16 golden"
 
 
 def test_what_was_not_measured_is_a_dash() -> None:
-    assert row(shown(any_package("qcs605")), "qcs605") == ["qcs605", "compiled", "2", "-", "-", "-", "-"]
+    assert row(shown(any_package("qcs605", bytes=2048)), "qcs605") == ["qcs605", "compiled", "2", "-", "-", "-", "-"]
 
 
 def test_every_target_without_a_compiled_model_says_why_and_what_to_do() -> None:

@@ -162,13 +162,13 @@ def test_a_refused_target_has_neither_bytes_nor_latency_and_says_why(collector: 
 
 
 def test_the_targets_are_those_of_the_last_round_that_compiled(collector: Collector) -> None:
-    packages = [not_compiled(name) for name in ("first", "second")]
+    packages = [not_compiled(name) for name in ("qcs605", "imx8mplus")]
     rounds = {
         "1": execution(compilation={"packages": packages[:1]}),
         "2": execution(compilation={"packages": packages[1:]}),
         "3": execution(labeling={"objects": 0}),
     }
-    assert [target["target"] for target in collector.targets(rounds)] == ["second"]
+    assert [target["target"] for target in collector.targets(rounds)] == ["imx8mplus"]
     assert collector.targets({}) == []
 
 
