@@ -12,6 +12,7 @@ import pytest
 from aws_cdk import App
 
 import app as reefloop
+from reefloop.compilation.targets import TARGETS
 from settings import Settings
 
 Templates = Mapping[str, dict[str, Any]]
@@ -56,6 +57,17 @@ CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "jobs": {"pretrained": ["resnet18.a1_in1k"]},
             "training": {"network": "resnet18.a1_in1k", "instance_count": 4, "input_mode": "FastFile"},
+        },
+    ),
+    "every target, tried": (
+        "sandbox",
+        {
+            "compilation": {
+                "targets": list(TARGETS),
+                "endpoint": {"enabled": True},
+                "max_concurrency": 40,
+                "max_runtime_seconds": 24 * 3600,
+            }
         },
     ),
     "another region": ("sandbox", {"region": "eu-west-1"}),

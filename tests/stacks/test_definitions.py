@@ -9,6 +9,7 @@ import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
+from jobs.comparison import compare
 from jobs.evaluation import evaluate
 from jobs.labeling import consolidate, merge, score
 from offline.step_functions.integrations import refused_parameters
@@ -102,6 +103,9 @@ PAYLOAD: dict[str, Any] = {
     "$.evaluation.processing_inputs": [
         {"InputName": "model", "S3Input": {"S3Uri": "s3://b/k", "S3DataType": "S3Prefix"}}
     ],
+    "$.packaged.processing_inputs": [
+        {"InputName": "package", "S3Input": {"S3Uri": "s3://b/k", "S3DataType": "S3Prefix"}}
+    ],
     "$.plan.attempt.spot": True,
     "$.plan.attempt.stopping_condition": {"MaxRuntimeInSeconds": 1, "MaxWaitTimeInSeconds": 2},
     "$.chunk.algorithms": {"LabelingJobAlgorithmSpecificationArn": "arn:aws:sagemaker:us-east-1:1:algorithm/a"},
@@ -167,7 +171,7 @@ def test_optimized_integrations_get_only_the_fields_that_they_take(configuration
 
 
 def test_the_jobs_take_the_options_that_they_are_given(configuration: Templates) -> None:
-    parsers = {"score": score, "consolidate": consolidate, "merge": merge, "evaluate": evaluate}
+    parsers = {"score": score, "consolidate": consolidate, "merge": merge, "evaluate": evaluate, "compare": compare}
     for where, _, operation, parameters in service_calls(configuration):
         if operation == "CreateProcessingJob":
             array = parameters["AppSpecification"]["ContainerArguments.$"]
@@ -175,7 +179,7 @@ def test_the_jobs_take_the_options_that_they_are_given(configuration: Templates)
             assert parsers[verb]._options([PAYLOAD.get(one, one) for one in arguments]), where
 
 
-@pytest.mark.parametrize("kind", ["TrainingJob", "ProcessingJob", "LabelingJob", "CompilationJob"])
+@pytest.mark.parametrize("kind", ["TrainingJob", "ProcessingJob", "LabelingJob"])
 def test_a_job_name_comes_from_execution_state_part_retry_and_redrive(sandbox: Templates, kind: str) -> None:
     names = [
         parameters[f"{kind}Name.$"]
@@ -184,14 +188,26 @@ def test_a_job_name_comes_from_execution_state_part_retry_and_redrive(sandbox: T
     ]
     assert names
     for name in names:
-        prefix = re.match(r"States\.Format\('(reefloop-\w+)-\{\}', States\.Hash\(.*'SHA-1'\)\)$", name)
-        assert prefix, name
-        assert len(prefix[1]) + 1 + 40 <= 63, "SageMaker takes 63 characters; SHA-1 has 40"
-        for part in ("$$.Execution.Id", "$$.State.Name", "$$.State.RetryCount", "$$.Execution.RedriveCount"):
-            assert part in name
+        assert is_made_of(name, "$$.Execution.Id", "$$.State.Name", "$$.State.RetryCount", "$$.Execution.RedriveCount")
     assert all("$.attempt" in name and "$.index" in name for name in names) or kind != "LabelingJob"
-    assert all("$.target.name" in name for name in names) or kind != "CompilationJob"
     assert all("$.plan.attempt" in name for name in names) or kind != "TrainingJob"
+
+
+def is_made_of(name: str, *parts: str) -> bool:
+    """Whether a job is named by a hash of these, in no more characters than SageMaker takes."""
+    prefix = re.match(r"States\.Format\('(reefloop-\w+)-\{\}', States\.Hash\(.*'SHA-1'\)\)$", name)
+    assert prefix, name
+    assert len(prefix[1]) + 1 + 40 <= 63, "SageMaker takes 63 characters; SHA-1 has 40"
+    return all(part in name for part in parts)
+
+
+def test_a_compilation_job_has_one_name_however_often_it_is_asked_for(sandbox: Templates) -> None:
+    targets = definition(sandbox["compilation"])["States"]["Targets"]
+    name = targets["ItemSelector"]["job"]["CompilationJobName.$"]
+    assert is_made_of(name, "$$.Execution.Id", "$$.Map.Item.Value.name", "$$.Execution.RedriveCount")
+    inside = targets["ItemProcessor"]["States"]
+    asked = {inside[state]["Parameters"]["CompilationJobName.$"] for state in ("Create", "Describe", "Stop")}
+    assert asked == {"$.job.CompilationJobName"}
 
 
 def test_no_two_jobs_of_a_machine_share_a_state_name(sandbox: Templates) -> None:

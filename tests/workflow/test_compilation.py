@@ -1,0 +1,273 @@
+"""The compilation machine, executed: 13 of 15 targets fail, each in its own way, and the other two ship."""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offline.account import Account
+from reefloop.compilation.targets import TARGETS
+from reefloop.contracts import model_key
+from tests.edge import model_packages
+from tests.workflow.deployed import Deployed, synthesize
+from tests.workflow.in_flight import eventually
+
+MODEL = "colours-00000001"
+
+# How each target fails, and the kind of failure that it is told as.
+BY_THE_COMPILER: Mapping[str, tuple[str, str]] = {
+    "jetson-nano": ("operator", "ClientError: InputConfiguration: TVM cannot convert ONNX model. The following "
+                                "operators are not implemented: {'Gelu'}"),
+    "jetson-tx2": ("input", "ClientError: InputConfiguration: Input image has wrong shape in Input Shape dictionary."),
+    "jetson-xavier": ("region", "ClientError: InputConfiguration: Bucket b is in region eu-west-1 which is different "
+                                "from AWS Sagemaker service region us-east-1"),
+    "imx8mplus": ("service", "ServerError: There was an internal server error during the compilation job"),
+    "ambarella-cv25": ("source", "ClientError: InputConfiguration: Unable to untar input model."),
+    "qcs605": ("permissions", "ClientError: AccessDenied: Access Denied"),
+    "windows-x86_64": ("options", "ClientError: OutputConfiguration: CompilerOptions are not supported"),
+    "ml_c5": ("unknown", "ClientError: it did not work"),
+    "ml_g4dn": ("source", "ClientError: InputConfiguration: S3 object does not exist."),
+}  # fmt: skip
+OTHERWISE = {"linux-x86_64": "parity", "android-arm64": "limit", "android-armv7": "stopped", "ios": "source"}
+FINE = ("linux-arm64", "raspberry-pi-4")
+NAMES = (*FINE, *BY_THE_COMPILER, *OTHERWISE)
+
+
+@pytest.fixture(scope="module")
+def compilation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """The compilation stack and what it needs, and a model in the registry that was trained without TorchScript."""
+    folder = tmp_path_factory.mktemp("compilation")
+    with Account(folder / "account") as account:
+        account.bootstrap()
+        deployed = Deployed(account, {}, folder)
+        deployed.deploy(synthesize(folder / "assembly", compilation={"max_concurrency": 8}), "reefloop-compilation")
+        put_model(deployed)
+        deployed.register(MODEL, test_accuracy="0.9", test_objects="100")
+        yield deployed
+
+
+@pytest.fixture(autouse=True)
+def _no_faults_left(compilation: Deployed) -> Iterator[None]:
+    yield
+    compilation.account.faults.clear()
+
+
+def put_model(deployed: Deployed) -> None:
+    package = model_packages.write(deployed.folder / "model", version=MODEL)
+    model_packages.edit(package, "model.json", metrics={"test_accuracy": 0.9, "test_objects": 100})
+    files = {
+        "model.json": (package / "model.json").read_bytes(),
+        "model.tar.gz": tarball(package, "model.onnx", "labels.json", "model.json", "golden"),
+        "source/model.tar.gz": tarball(package, "model.onnx"),
+    }
+    for name, body in files.items():
+        deployed.client("s3").put_object(Bucket=deployed.project.data_bucket, Key=model_key(MODEL, name), Body=body)
+
+
+def tarball(folder: Path, *names: str) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name in names:
+            archive.add(folder / name, arcname=name)
+    return packed.getvalue()
+
+
+def of(target: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether a compilation job is for a target."""
+    return lambda job: job["OutputConfig"]["S3OutputLocation"].endswith(f"/compiled/{target}")
+
+
+def packages(execution: dict[str, Any]) -> dict[str, Any]:
+    assert execution["status"] == "SUCCEEDED", execution
+    return {package["target"]: package for package in execution["output"]["packages"]}
+
+
+def jobs(compilation: Deployed, target: str) -> list[dict[str, Any]]:
+    """The compilation jobs that there ever were for a target."""
+    describe = compilation.client("sagemaker").describe_compilation_job
+    made = [describe(CompilationJobName=name) for name in compilation.job_names("Compilation")]
+    return [job for job in made if of(target)(job)]
+
+
+def running(compilation: Deployed, target: str) -> list[str]:
+    """The names of the jobs for a target that are at work."""
+    found = jobs(compilation, target)
+    return [job["CompilationJobName"] for job in found if job["CompilationJobStatus"] == "INPROGRESS"]
+
+
+@pytest.fixture(scope="module")
+def failing(compilation: Deployed) -> dict[str, Any]:
+    """An execution in which 13 of 15 targets fail, at its end."""
+    faults = compilation.account.faults
+    for target, (_, reason) in BY_THE_COMPILER.items():
+        faults.fail_job("compilation", reason, match=of(target))
+    faults.fail_job("processing", "the instance broke")
+    faults.refuse(
+        "sagemaker:CreateCompilationJob",
+        "ResourceLimitExceeded",
+        "The account-level service limit 'Maximum number of compilation jobs' is 0",
+        times=100,
+        match=of("android-arm64"),
+    )
+    faults.stall_job("compilation", match=of("android-armv7"))
+    execution = compilation.start("compilation", {"model_version": MODEL, "targets": list(NAMES)}, "thirteen-fail")
+    eventually(lambda: running(compilation, "android-armv7"))
+    [stalled] = running(compilation, "android-armv7")
+    compilation.client("sagemaker").stop_compilation_job(CompilationJobName=stalled)
+    return compilation.end_of(execution)
+
+
+def test_two_of_fifteen_targets_ship_whatever_befalls_the_others(failing: dict[str, Any]) -> None:
+    found = packages(failing)
+    assert list(found) == list(NAMES)
+    assert len(NAMES) == 15
+    assert [name for name, package in found.items() if package["outcome"] == "compiled"] == list(FINE)
+    for name in FINE:
+        assert found[name]["failure"] is None
+        assert found[name]["key"].endswith(f"/{name}.zip")
+
+
+def test_each_of_the_other_thirteen_says_why_in_a_kind_that_can_be_acted_on(failing: dict[str, Any]) -> None:
+    failures = {name: package["failure"] for name, package in packages(failing).items() if package["failure"]}
+    assert {name: failure["kind"] for name, failure in failures.items()} == {
+        **{name: kind for name, (kind, _) in BY_THE_COMPILER.items()},
+        **OTHERWISE,
+    }
+    for name, (_, reason) in BY_THE_COMPILER.items():
+        assert reason in failures[name]["reason"]
+    assert "the instance broke" in failures["linux-x86_64"]["reason"]
+    assert "service limit" in failures["android-arm64"]["reason"]
+    assert "pytorch.tar.gz" in failures["ios"]["reason"]
+    assert all(failure["advice"] for failure in failures.values())
+
+
+def test_what_may_ship_as_it_is_does_and_the_rest_is_refused(compilation: Deployed, failing: dict[str, Any]) -> None:
+    others = {name: package for name, package in packages(failing).items() if name not in FINE}
+    assert {name: package["outcome"] for name, package in others.items()} == {
+        name: "portable" if TARGETS[name].portable else "refused" for name in others
+    }
+    stored = compilation.keys(f"models/{MODEL}/packages/", bucket=compilation.project.artifact_bucket)
+    assert {package["key"] for package in packages(failing).values()} - {""} <= set(stored)
+
+
+def test_the_model_registry_knows_what_each_target_got(compilation: Deployed, failing: dict[str, Any]) -> None:
+    sagemaker = compilation.client("sagemaker")
+    [listed] = sagemaker.list_model_packages(ModelPackageGroupName="reefloop")["ModelPackageSummaryList"]
+    known = sagemaker.describe_model_package(ModelPackageName=listed["ModelPackageArn"])["CustomerMetadataProperties"]
+    told = {name.removeprefix("target:"): line for name, line in known.items() if name.startswith("target:")}
+    assert set(told) == set(NAMES)
+    assert told["linux-arm64"].startswith("compiled ")
+    assert told["jetson-nano"].startswith("portable: operator: FAILED: ClientError:")
+    assert compilation.read_json(f"models/{MODEL}/compilation.json") == failing["output"]
+
+
+def test_too_few_compiled_targets_fail_the_stage_which_says_why_and_writes_it_down(compilation: Deployed) -> None:
+    compilation.account.faults.fail_job("compilation", "ClientError: no such operator", times=2)
+    execution = compilation.run("compilation", {"model_version": MODEL, "targets": list(FINE)}, "all-fail")
+    assert (execution["status"], execution["error"]) == ("FAILED", "TooFewTargets")
+    assert "raspberry-pi-4 is portable: unknown: FAILED: ClientError: no such operator" in execution["cause"]
+    written = compilation.read_json(f"models/{MODEL}/compilation.json")["packages"]
+    assert [package["outcome"] for package in written] == ["portable", "portable"]
+
+
+def test_what_runs_on_the_jobs_instances_ships_when_it_answers_like_its_source(compilation: Deployed) -> None:
+    payload = {"model_version": MODEL, "targets": ["linux-x86_64"]}
+    package = packages(compilation.run("compilation", payload, "measured"))["linux-x86_64"]
+    assert (package["outcome"], package["failure"]) == ("compiled", None)
+    assert package["parity"]["golden_agreement"] == 1
+    assert package["parity"]["p50_ms"] > 0
+
+
+# ---- One job per target ----------------------------------------------------------------------------------------------
+
+
+def test_a_throttled_call_is_made_again_for_the_same_job(compilation: Deployed) -> None:
+    asked: list[str] = []
+
+    def first(request: Any) -> bool:
+        asked.append(request["CompilationJobName"])
+        return len(asked) == 1
+
+    compilation.account.faults.refuse(
+        "sagemaker:CreateCompilationJob", "ThrottlingException", "Rate exceeded", times=2, match=first
+    )
+    execution = compilation.run("compilation", {"model_version": MODEL, "targets": ["linux-arm64"]}, "throttled")
+    assert packages(execution)["linux-arm64"]["outcome"] == "compiled"
+    assert len(asked) == 2
+    assert len(set(asked)) == 1
+
+
+def test_a_job_that_exists_under_the_name_is_followed_to_its_end(compilation: Deployed) -> None:
+    """As after a call that made the job and whose answer was lost."""
+    [earlier] = jobs(compilation, "linux-arm64")[:1]
+    machine = compilation.project.machines["compilation"]
+    execution = f"{machine.replace(':stateMachine:', ':execution:')}:lost-answer"
+    identity = f"{execution} Targets linux-arm64 0 0"
+    name = f"reefloop-compilation-{hashlib.sha1(identity.encode(), usedforsecurity=False).hexdigest()}"
+    same = ("RoleArn", "InputConfig", "OutputConfig", "StoppingCondition")
+    compilation.client("sagemaker").create_compilation_job(
+        CompilationJobName=name, **{field: earlier[field] for field in same}
+    )
+    before = compilation.job_names("Compilation")
+    end = compilation.run("compilation", {"model_version": MODEL, "targets": ["linux-arm64"]}, "lost-answer")
+    assert packages(end)["linux-arm64"]["outcome"] == "compiled"
+    assert compilation.job_names("Compilation") == before
+
+
+def test_an_execution_name_of_80_characters_makes_valid_job_names_that_are_all_different(
+    compilation: Deployed,
+) -> None:
+    before = set(compilation.job_names("Compilation"))
+    execution = compilation.run("compilation", {"model_version": MODEL, "targets": list(FINE)}, "n" * 79 + "_")
+    made = set(compilation.job_names("Compilation")) - before
+    assert set(packages(execution)) == set(FINE)
+    assert len(made) == len(FINE)
+    assert all(len(name) <= 63 for name in made)
+
+
+# ---- Time ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def impatient(compilation: Deployed) -> Callable[..., dict[str, Any]]:
+    """Runs a target through the deployed definition with less time than the settings allow it to have."""
+    client = compilation.client("stepfunctions")
+    deployed = client.describe_state_machine(stateMachineArn=compilation.project.machines["compilation"])
+
+    def run(name: str, target: str, *, seconds: int, looks: int) -> dict[str, Any]:
+        definition = json.loads(deployed["definition"])
+        states = definition["States"]["Targets"]["ItemProcessor"]["States"]
+        states["Create"]["Parameters"]["StoppingCondition"]["MaxRuntimeInSeconds"] = seconds
+        states["CompilationDecide"]["Choices"][-1]["NumericGreaterThanEquals"] = looks
+        machine = client.create_state_machine(
+            name=name, definition=json.dumps(definition), roleArn=deployed["roleArn"]
+        )["stateMachineArn"]
+        payload = json.dumps({"model_version": MODEL, "targets": [target, "raspberry-pi-4"]})
+        execution = client.start_execution(stateMachineArn=machine, name=name, input=payload)["executionArn"]
+        failure: dict[str, Any] = packages(compilation.end_of(execution))[target]["failure"]
+        return failure
+
+    return run
+
+
+def test_a_job_that_takes_longer_than_its_limit_is_a_timeout(
+    compilation: Deployed, impatient: Callable[..., dict[str, Any]]
+) -> None:
+    compilation.account.faults.stall_job("compilation", match=of("jetson-tx2"))
+    failure = impatient("neos-own-limit", "jetson-tx2", seconds=1, looks=30)
+    assert failure["kind"] == "timeout"
+    assert failure["reason"].startswith("STOPPED: ")
+
+
+def test_a_job_that_outlives_its_limit_is_stopped(
+    compilation: Deployed, impatient: Callable[..., dict[str, Any]]
+) -> None:
+    compilation.account.faults.stall_job("compilation", match=of("jetson-nano"))
+    failure = impatient("no-limit-of-its-own", "jetson-nano", seconds=900, looks=2)
+    assert (failure["kind"], failure["reason"]) == ("timeout", "the job did not end within 1800 seconds")
+    eventually(lambda: jobs(compilation, "jetson-nano")[0]["CompilationJobStatus"] == "STOPPED")
