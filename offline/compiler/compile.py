@@ -82,8 +82,8 @@ def _from_mxnet(wanted: Request, files: Sequence[Path], _: Path) -> Translated:
 
 def _from_pytorch(wanted: Request, files: Sequence[Path], folder: Path) -> Translated:
     if wanted.inputs is None:
-        raise graph.underived("the traced program, which has no shapes")
-    return torchscript.translate(files[0], wanted, folder / "translated.onnx"), {}
+        raise graph.underived("the traced program, which says nothing of its inputs' shapes")
+    return torchscript.translate(files[0], wanted.inputs, folder / "translated.onnx", version=wanted.version), {}
 
 
 _TRANSLATORS: Final[Mapping[str, Callable[[Request, Sequence[Path], Path], Translated]]] = MappingProxyType(

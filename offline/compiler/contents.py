@@ -66,7 +66,7 @@ def _calibration(folder: Path, files: Sequence[Path]) -> Iterable[Path]:
         inputs = json.loads(configs[0].read_bytes())["inputs"]
         folders = [folder / str(one["filepath"]).strip("/") for one in inputs.values()]
         shapes = [one["shape"] for one in inputs.values()]
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise bad_input(
             f"{configs[0].name} of Ambarella is not right: it must have the shape and the filepath of every input"
         ) from None

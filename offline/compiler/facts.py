@@ -16,24 +16,25 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Framework:
-    """`name` is the one of Neo's messages. `layout` is that of DataInputConfig, "" where there are no images.
-    `versions` are those that FrameworkVersion takes, the oldest first, and what is older than that one too; none where
-    the request has no such field for the framework."""
+    """`name` is the one of Neo's messages. `layout` is that of DataInputConfig, "" where there are no images. `newest`
+    is the highest FrameworkVersion on any page, "" where the request has no such field for the framework; which of
+    those before it are taken differs from page to page, and people compile with ones that are on none
+    (https://github.com/awslabs/DefectDetectionApplication: 1.13 for a device)."""
 
     name: str
     layout: str = "NCHW"
-    versions: tuple[str, ...] = ()
+    newest: str = ""
 
 
 FRAMEWORKS: Final[Mapping[str, Framework]] = MappingProxyType(
     {
-        "TENSORFLOW": Framework("TensorFlow", "NHWC", ("1.15", "2.4", "2.5", "2.9")),
+        "TENSORFLOW": Framework("TensorFlow", "NHWC", "2.9"),
         "KERAS": Framework("Keras"),
-        "MXNET": Framework("MXNet", versions=("1.5", "1.6", "1.7", "1.8")),
+        "MXNET": Framework("MXNet", newest="1.8"),
         "ONNX": Framework("ONNX"),
-        "PYTORCH": Framework("PyTorch", versions=("1.4", "1.5", "1.6", "1.7", "1.8", "1.9", "1.12", "1.13", "2.0")),
+        "PYTORCH": Framework("PyTorch", newest="2.0"),
         "XGBOOST": Framework("XGBoost", ""),
-        "TFLITE": Framework("TFLite", "NHWC", ("1.13", "1.15")),
+        "TFLITE": Framework("TFLite", "NHWC", "1.15"),
         "DARKNET": Framework("DarkNet"),
         "SKLEARN": Framework("Scikit-Learn", ""),
     }

@@ -12,6 +12,7 @@ from offline.compiler.facts import FRAMEWORKS
 
 Shapes = Mapping[str, tuple[int, ...]]
 _CHANNELS: Final = (1, 3, 4)
+_ENDLESS: Final = 2**31
 
 
 def read_inputs(text: str, framework: str, *, core_ml: bool = False) -> Shapes | None:
@@ -28,12 +29,14 @@ def read_inputs(text: str, framework: str, *, core_ml: bool = False) -> Shapes |
         return None
     try:
         given = json.loads(text)
-    except ValueError as error:
-        raise bad_input(f"Cannot load DataInputConfig. Incorrect json format. {error}: {text!r}") from None
+    except (ValueError, RecursionError) as error:
+        raise bad_input(f"Cannot load DataInputConfig. Incorrect json format. {error}: {_shown(text)}") from None
     if isinstance(given, list) and framework == "PYTORCH":
         given = {f"input{number}": shape for number, shape in enumerate(given)}
     if not isinstance(given, dict) or not given:
-        raise bad_input(f"DataInputConfig is not dictionary{' or list' if framework == 'PYTORCH' else ''}: {text!r}")
+        raise bad_input(
+            f"DataInputConfig is not dictionary{' or list' if framework == 'PYTORCH' else ''}: {_shown(text)}"
+        )
     shapes = {name: _shape(name, shape, core_ml=core_ml) for name, shape in given.items()}
     for name, shape in shapes.items():
         _check_layout(name, shape, framework)
@@ -42,9 +45,17 @@ def read_inputs(text: str, framework: str, *, core_ml: bool = False) -> Shapes |
 
 def _shape(name: str, given: Any, *, core_ml: bool) -> tuple[int, ...]:
     shape = _core_ml(name, given) if core_ml and isinstance(given, dict) else given
-    if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape) or not shape:
-        raise bad_input(f"Input {name} has the shape {shape!r} in DataInputConfig; it must be a list of sizes above 0")
+    if not isinstance(shape, list) or not all(type(size) is int and 0 < size < _ENDLESS for size in shape) or not shape:
+        raise bad_input(
+            f"Input {name} has the shape {_shown(shape)} in DataInputConfig; it must be a list of sizes above 0"
+        )
     return tuple(shape)
+
+
+def _shown(value: object) -> str:
+    """The beginning of what somebody gave: a reason has 1,024 characters for everything."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _core_ml(name: str, given: Mapping[str, Any]) -> Any:

@@ -47,7 +47,7 @@ class Node:
         text = self.attributes.get(attribute, "None")
         try:
             value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
             value = text  # a word: relu, NCHW
         return default if value is None else value
 
@@ -74,7 +74,7 @@ def read_symbol(path: Path) -> Symbol:
         names = [str(node["name"]) for node in graph["nodes"]]
         nodes = tuple(_node(node, names) for node in graph["nodes"])
         heads = tuple(output(names[head[0]], head[1]) for head in graph["heads"])
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise cannot_load("MXNET", f"{path.name}: {type(error).__name__}: {error}") from None
     return Symbol(nodes, heads)
 

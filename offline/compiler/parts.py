@@ -20,10 +20,11 @@ def _not_looked_at(_: Path) -> str:
 
 
 def _is_torchscript(model: Path) -> str:
-    if not zipfile.is_zipfile(model):
+    try:
+        with zipfile.ZipFile(model) as archive:
+            names = {name.partition("/")[2] for name in archive.namelist()}
+    except (zipfile.BadZipFile, NotImplementedError):
         return "it is not a TorchScript archive: save what torch.jit.trace gives"
-    with zipfile.ZipFile(model) as archive:
-        names = {name.partition("/")[2] for name in archive.namelist()}
     if not {"data.pkl", "constants.pkl", "version"} <= names:
         return "it holds tensors and no program: save what torch.jit.trace gives, not a state_dict"
     return ""
@@ -45,7 +46,7 @@ def _is_tflite(model: Path) -> str:
 def _is_symbol(model: Path) -> str:
     try:
         graph = json.loads(model.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return "it is not JSON"
     known = isinstance(graph, dict) and {"nodes", "arg_nodes", "heads"} <= graph.keys()
     return "" if known else "it has no nodes, arg_nodes and heads"

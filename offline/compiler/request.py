@@ -67,13 +67,12 @@ def _version_refusal(config: Mapping[str, Any], target: str, machine: Machine) -
             f"Framework version is not supported for {target}. Framework version is supported for Target Platform "
             f"configuration and only part of target devices. Supported target devices are: {allowed}"
         )
-    versions = FRAMEWORKS[framework].versions
-    if not versions:
-        allowed = ", ".join(name for name, one in FRAMEWORKS.items() if one.versions)
+    newest = FRAMEWORKS[framework].newest
+    if not newest:
+        allowed = ", ".join(name for name, one in FRAMEWORKS.items() if one.newest)
         return f"Framework version is not supported for framework {framework}; it is for {allowed}"
-    given = _numbers(version)
-    if given not in map(_numbers, versions) and given > _numbers(versions[0]):
-        return f"Framework version {version} is not supported for framework {framework}: {', '.join(versions)} are"
+    if _numbers(version) > _numbers(newest):
+        return f"Framework version {version} is not supported for framework {framework}: {newest} is the newest"
     return ""
 
 
@@ -131,7 +130,7 @@ def _options(output: Mapping[str, Any], target: str) -> dict[str, Any]:
     text = output.get("CompilerOptions", "{}")
     try:
         options = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         options = None
     if target in _NEURON and isinstance(options, str):
         return {"neuron-cc": options}  # a command line of the Neuron compiler, as a JSON string

@@ -1,4 +1,4 @@
-"""The process behind `torchscript`: MODEL SHAPES TARGET; what goes wrong is the last line of its stderr.
+"""The process behind `torchscript`: MODEL SHAPES TARGET. What goes wrong is the last line of its stderr.
 
 It imports nothing but PyTorch, which alone takes a second.
 """
@@ -7,10 +7,11 @@ import json
 import sys
 import warnings
 from collections.abc import Mapping
+from typing import Final
 
 import torch
 
-OPSET = 11
+OPSET: Final = 11
 
 
 def export(model: str, shapes: Mapping[str, list[int]], target: str) -> None:

@@ -42,13 +42,13 @@ def mxnet_model() -> dict[str, bytes]:
     return {name: (MXNET / name).read_bytes() for name in ("tiny-symbol.json", "tiny-0000.params")}
 
 
-def torchscript(*, version: int = 3) -> bytes:
+def torchscript(*, version: bytes = b"3\n") -> bytes:
     """An archive that looks like TorchScript from outside."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
         for name in ("data.pkl", "constants.pkl", "code/__torch__.py"):
             archive.writestr(f"model/{name}", b"\x80\x02}.")
-        archive.writestr("model/version", f"{version}\n")
+        archive.writestr("model/version", version)
     return written.getvalue()
 
 

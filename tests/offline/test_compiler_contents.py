@@ -58,7 +58,7 @@ def test_a_right_tarball_of_a_framework_that_is_not_translated_gets_one_honest_s
             {"model.pth": torchscript().replace(b"constants", b"Constants")},
             "it holds tensors and no program",
         ),
-        ("PYTORCH", {"model.pth": torchscript(version=10)}, "the maximum supported version for reading is 5"),
+        ("PYTORCH", {"model.pth": torchscript(version=b"10")}, "the maximum supported version for reading is 5"),
         ("XGBOOST", {"a.model": b"", "b.model": b""}, "only one XGBoost model file is allowed."),
         ("XGBOOST", {"a.model": b"nothing"}, "it is not an XGBoost model"),
         ("TFLITE", {"model.onnx": b""}, "No valid TFLite model found in input file."),

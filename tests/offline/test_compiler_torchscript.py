@@ -81,9 +81,16 @@ def test_a_program_whose_inputs_are_not_told_is_refused(tmp_path: Path) -> None:
     assert "We are unable to extract DataInputConfig from the model due to the traced program" in said
 
 
+@pytest.mark.parametrize("version", [b"new", b""])
+def test_an_archive_whose_version_is_no_number_is_refused(tmp_path: Path, version: bytes) -> None:
+    body = tarball({"model.pth": torchscript(version=version)})
+
+    assert "Framework cannot load PyTorch model." in refusal(tmp_path, request("PYTORCH"), body)
+
+
 @pytest.mark.parametrize(("version", "newest"), [("", 5), ("1.8", 5), ("1.13", 10), ("2.0.1", 10)])
 def test_an_archive_too_new_for_the_version_asked_for_is_refused(tmp_path: Path, version: str, newest: int) -> None:
-    body = tarball({"model.pth": torchscript(version=11)})
+    body = tarball({"model.pth": torchscript(version=b"11")})
 
     said = refusal(tmp_path, request("PYTORCH", FrameworkVersion=version or None), body)
 
