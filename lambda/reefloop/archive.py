@@ -97,12 +97,12 @@ class _Names:
         name = stated.removeprefix("./")
         parts = name.split("/")
         if len(parts) > _PARTS or len(name.encode(errors="replace")) > _NAME_BYTES or not all(map(_is_safe, parts)):
-            raise ArchiveInvalid(f"member {stated[:_NAME_BYTES]!r} has a name that could lead out of the folder")
+            raise ArchiveInvalid(f"member {stated[:200]!r} has a name that could lead out of the folder")
         # Windows and macOS ignore case, macOS how an accent is written.
         path = PurePosixPath(unicodedata.normalize("NFC", name).casefold())
         folders = {str(folder) for folder in path.parents}
         if str(path) in self.files | self.folders or folders & self.files:
-            raise ArchiveInvalid(f"member {name!r} is there twice, or is a file and a folder")
+            raise ArchiveInvalid(f"member {name[:200]!r} is there twice, or is a file and a folder")
         self.files.add(str(path))
         self.folders |= folders
         return name

@@ -22,6 +22,7 @@ _BLOCK_BYTES: Final = 512
 _GZIP_MEMBERS: Final = 100_000
 # Of extended headers and long names, which are read as a whole. File systems allow 4 KiB.
 _ABOUT_BYTES: Final = 1 << 16
+_SHOWN: Final = 200  # characters of a name in a message
 _ZERO: Final = bytes(_BLOCK_BYTES)
 
 _FILES: Final = (b"0", b"\0")
@@ -96,12 +97,12 @@ def files(file: IO[bytes], limits: Limits) -> Iterator[tuple[str, Content]]:
             )
         folder = kind == _FOLDER or (kind == b"\0" and name.endswith("/"))
         if not folder and kind not in _FILES:
-            raise ArchiveInvalid(f"member {name!r} is a link or a device and must be a regular file")
+            raise ArchiveInvalid(f"member {name[:_SHOWN]!r} is a link or a device and must be a regular file")
         content = Content(stream, size)
         if not folder:
             yield name, content
         elif ".." in name.split("/"):
-            raise ArchiveInvalid(f"member {name!r} has a name that could lead out of the folder")
+            raise ArchiveInvalid(f"member {name[:_SHOWN]!r} has a name that could lead out of the folder")
         content.skip()
         stream.exactly(-size % _BLOCK_BYTES)
     stream.finish()

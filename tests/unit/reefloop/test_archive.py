@@ -6,6 +6,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -135,6 +136,13 @@ def test_what_tarfile_writes_is_read_as_it_was(names: list[list[str]], content: 
     with TemporaryDirectory() as folder:
         assert extract(buffer.getvalue(), Path(folder)) == sorted(files)
         assert {name: (Path(folder) / name).read_bytes() for name in files} == files
+
+
+@pytest.mark.parametrize("format_", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_reads_a_name_that_is_too_long_for_its_field(tmp_path: Path, format_: Literal[0, 1, 2]) -> None:
+    name = f"{'a' * 90}/{'b' * 90}"
+    content = gzip.compress(named(name).tobuf(format_) + bytes(1024))
+    assert extract(content, tmp_path) == [name]
 
 
 def test_unpacks_what_is_wanted_and_checks_the_rest_all_the_same(tmp_path: Path) -> None:
@@ -271,6 +279,49 @@ def test_refuses_headers_that_only_announce_other_headers(tmp_path: Path) -> Non
     endless = raw(named("pax", tarfile.XHDTYPE)) * 40_000
     with pytest.raises(ArchiveInvalid, match="more than 10000 members"):
         extract(gzip.compress(endless, 1), tmp_path)
+
+
+def headed(kind: bytes, content: bytes) -> bytes:
+    """An archive of one file behind a header that says more about it."""
+    about = named("about", kind)
+    about.size = len(content)
+    return gzip.compress(raw(about, content) + raw(named("a")) + bytes(1024))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (headed(tarfile.XHDTYPE, b"99 path=x\n"), "an extended header in it is damaged"),
+        (headed(tarfile.XHDTYPE, b"9 path=xy\n"), "an extended header in it is damaged"),
+        (headed(tarfile.XHDTYPE, b"no record"), "an extended header in it is damaged"),
+        (headed(tarfile.XHDTYPE, b"11 size=-1\n"), "a header in it is damaged"),
+        (headed(tarfile.XHDTYPE, b"12 size=1_0\n"), "a header in it is damaged"),
+        (headed(tarfile.XHDTYPE, b"11 path=.."), "an extended header in it is damaged"),
+        (headed(tarfile.XHDTYPE, b"13 path=../x\n"), "could lead out of the folder"),
+        (headed(tarfile.XGLTYPE, b"10 path=x\n"), "gives every member the same name or size"),
+        (headed(tarfile.GNUTYPE_LONGNAME, b"../x\0"), "could lead out of the folder"),
+    ],
+)
+def test_refuses_what_a_header_says_of_the_next(tmp_path: Path, content: bytes, reason: str) -> None:
+    with pytest.raises(ArchiveInvalid, match=reason):
+        extract(content, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_size_that_is_too_large_for_its_field_stands_in_a_header_of_its_own(tmp_path: Path) -> None:
+    assert extract(headed(tarfile.XHDTYPE, b"10 size=0\n"), tmp_path) == ["a"]
+    with pytest.raises(ArchiveInvalid, match="or 2000000000 bytes"):
+        extract(headed(tarfile.XHDTYPE, b"20 size=10737418240\n"), tmp_path)
+
+
+@pytest.mark.parametrize("size", [b"-0000000001\0", b"0x000000010\0", b"\xff" * 12, b"\x80" + b"\xff" * 11])
+def test_refuses_a_size_that_is_none(tmp_path: Path, size: bytes) -> None:
+    block = bytearray(raw(named("a")))
+    block[124:136] = size
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    with pytest.raises(ArchiveInvalid, match=r"a header in it is damaged|or 2000000000 bytes"):
+        extract(gzip.compress(bytes(block)), tmp_path)
 
 
 def test_refuses_gzip_files_that_only_announce_other_gzip_files(tmp_path: Path) -> None:
