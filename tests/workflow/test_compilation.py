@@ -14,6 +14,7 @@ from offline.account import Account
 from reefloop.compilation.targets import TARGETS
 from reefloop.contracts import model_key
 from tests.edge import model_packages
+from tests.workflow import mxnet_example
 from tests.workflow.deployed import Deployed, synthesize
 from tests.workflow.in_flight import eventually
 
@@ -181,6 +182,18 @@ def test_what_runs_on_the_jobs_instances_ships_when_it_answers_like_its_source(c
     assert (package["outcome"], package["failure"]) == ("compiled", None)
     assert package["parity"]["golden_agreement"] == 1
     assert package["parity"]["p50_ms"] > 0
+
+
+def test_the_mxnet_model_of_the_docs_comes_to_android_phones_with_mxnets_answers(
+    compilation: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in compilation.account.environment.items():
+        monkeypatch.setenv(name, value)
+    assert mxnet_example.compile_it(tmp_path) == 0
+    told = mxnet_example.packages_told(capsys.readouterr().out)
+    assert set(told) == {"android-arm64", "qcs605"}
+    for key in told.values():
+        mxnet_example.check_answers(compilation, key)
 
 
 # ---- One job per target ----------------------------------------------------------------------------------------------
