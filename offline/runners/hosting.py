@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from botocore.exceptions import ClientError
 
@@ -118,5 +118,4 @@ def _port(process: subprocess.Popen[str], job: Job) -> int | None:
     reader.start()
     while reader.is_alive() and not job.stopping.is_set():
         reader.join(_LOOKS_SECONDS)
-    found: Any = json.loads(said[0]) if said and said[0] else {}
-    return found.get("port")
+    return int(json.loads(said[0])["port"]) if said and said[0] else None

@@ -1,10 +1,11 @@
-"""EventBridge: moto's rules, and the events that this account's SageMaker sends, delivered to functions.
+"""EventBridge: moto's rules, and the events that this account's SageMaker and its clock send, delivered to functions.
 
 A rule that asks for more than that is refused when it is made: nobody would find out why it never fires.
 """
 
 import json
 import logging
+import re
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +30,10 @@ _SENT: Final[Mapping[str, Sequence[str]]] = {"aws.sagemaker": (MODEL_PACKAGE,)}
 _FILTERS: Final = frozenset(
     {"prefix", "suffix", "equals-ignore-case", "numeric", "anything-but", "exists", "cidr", "wildcard"}
 )
-_RULE: Final = frozenset({"Name", "EventPattern", "State", "Description", "EventBusName", "Tags"})
+_RULE: Final = frozenset({"Name", "EventPattern", "ScheduleExpression", "State", "Description", "EventBusName", "Tags"})
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
+_RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+_SECONDS: Final = {"minute": 60, "hour": 3600, "day": 86400}
 _TARGET: Final = frozenset({"Id", "Arn"})
 # "SageMaker AI may send multiple events to EventBridge for each state change": a function that minds is found out.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
@@ -41,6 +45,8 @@ class Events:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._clocks: dict[str, threading.Timer] = {}
+        state.closing.callback(self._stop_clocks)
 
     @property
     def _backend(self) -> EventsBackend:
@@ -55,13 +61,16 @@ class Events:
                 given["Name"],
                 description=given.get("Description"),
                 event_pattern=given.get("EventPattern"),
+                scheduled_expression=given.get("ScheduleExpression"),
                 state=given.get("State"),
                 tags=given.get("Tags"),
             )
         except InvalidEventPatternException as error:
             raise ServiceError("InvalidEventPatternException", error.message) from None
         try:
-            _check(rule.event_pattern.get_pattern())
+            if "EventPattern" in given:
+                _check(rule.event_pattern.get_pattern())
+            self._wind_up(rule)
         except NotImplementedError:
             self._backend.delete_rule(given["Name"], None)
             raise
@@ -82,7 +91,42 @@ class Events:
 
     def send(self, source: str, detail_type: str, *, resource: str, detail: Mapping[str, Any]) -> None:
         """Tell every function that asked for such an event, at once and behind the caller's back."""
-        event: Any = {
+        event = self._event(source, detail_type, resource, json.loads(json.dumps(detail, default=_as_text)))
+        targets = list(self._targets(event))
+        for rule, function in targets * _COPIES:
+            threading.Thread(target=self._deliver, args=(rule, function, event), daemon=True).start()
+
+    def strike(self, name: str) -> None:
+        """Do what the clock does when the time of a rule has come; then wind it up for the next time."""
+        rule = self._backend.event_buses["default"].rules.get(name)
+        if rule is None:
+            return
+        event = self._event("aws.events", "Scheduled Event", rule.arn, {})
+        for target in rule.targets if rule.state == "ENABLED" else []:
+            self._deliver(rule, target["Arn"], event)
+        self._wind_up(rule)
+
+    def _wind_up(self, rule: Rule) -> None:
+        """Let a rule with a schedule be struck when its time has come."""
+        if rule.name in self._clocks:
+            self._clocks.pop(rule.name).cancel()
+        if not rule.scheduled_expression:
+            return
+        if not (found := _RATE.fullmatch(rule.scheduled_expression)):
+            raise NotImplementedError(
+                f"a schedule is {rule.scheduled_expression}; known are those like rate(5 minutes)"
+            )
+        clock = threading.Timer(int(found[1]) * _SECONDS[found[2]], self.strike, [rule.name])
+        clock.daemon = True
+        clock.start()
+        self._clocks[rule.name] = clock
+
+    def _stop_clocks(self) -> None:
+        for clock in self._clocks.values():
+            clock.cancel()
+
+    def _event(self, source: str, detail_type: str, resource: str, detail: Any) -> Any:
+        return {
             "version": "0",
             "id": str(uuid.uuid4()),
             "detail-type": detail_type,
@@ -91,15 +135,14 @@ class Events:
             "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "region": self._state.region,
             "resources": [resource],
-            "detail": json.loads(json.dumps(detail, default=_as_text)),
+            "detail": detail,
         }
-        targets = list(self._targets(event))
-        for rule, function in targets * _COPIES:
-            threading.Thread(target=self._deliver, args=(rule, function, event), daemon=True).start()
 
     def _targets(self, event: Any) -> Iterator[tuple[Rule, str]]:
         for rule in list(self._backend.event_buses["default"].rules.values()):
-            if rule.state == "ENABLED" and rule.event_pattern.matches_event(event):
+            # A rule without a pattern would match everything.
+            asks = bool(rule.event_pattern.get_pattern())
+            if rule.state == "ENABLED" and asks and rule.event_pattern.matches_event(event):
                 yield from ((rule, target["Arn"]) for target in rule.targets)
 
     def _deliver(self, rule: Rule, function: str, event: Mapping[str, Any]) -> None:

@@ -70,7 +70,10 @@ def create(bench: Bench, container: Mapping[str, Any], instance_type: str = "ml.
 def made(bench: Bench, name: str) -> dict[str, Any]:
     """The endpoint once it is no longer being made."""
     describe = bench.sagemaker.describe_endpoint
-    return until(lambda: describe(EndpointName=name), lambda seen: seen["EndpointStatus"] != "Creating")
+    endpoint: dict[str, Any] = until(
+        lambda: describe(EndpointName=name), lambda seen: seen["EndpointStatus"] != "Creating"
+    )
+    return endpoint
 
 
 def ask(bench: Bench, name: str, body: bytes = b"[[1, 2.5]]") -> Any:

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from offline.account import Account
+from offline.services.events import Events
 from tests.offline.bench import BUCKET, Bench, any_name, until
 from tests.offline.stack_driver import Resources, Stacks
 
@@ -113,6 +114,25 @@ def test_a_function_that_does_not_permit_it_is_not_invoked(bench: Bench, stacks:
     assert seen(bench, "closed") == []
 
 
+def test_a_scheduled_rule_is_struck_by_the_clock_alone(bench: Bench, stacks: Stacks) -> None:
+    name = any_name("hourly")
+    resources = witness(name, bench.role)
+    rule = resources["Rule"]["Properties"]
+    del rule["EventPattern"]
+    stacks.create(
+        name, {**resources, "Rule": {**resources["Rule"], "Properties": {**rule, "ScheduleExpression": "rate(1 hour)"}}}
+    )
+    events = bench.account.state.events
+    assert isinstance(events, Events)
+
+    registered(bench)
+    events.strike(stacks.ids(name)["Rule"])
+    events.strike("no such rule")
+
+    [event] = until(lambda: seen(bench, name), bool)
+    assert (event["source"], event["detail-type"], event["detail"]) == ("aws.events", "Scheduled Event", {})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -122,7 +142,7 @@ def test_a_function_that_does_not_permit_it_is_not_invoked(bench: Bench, stacks:
             {"EventPattern": json.dumps(PATTERN | {"detail": {"ModelPackageVersion": [{"odd": True}]}})},
             "filters by 'odd'",
         ),
-        ({"ScheduleExpression": "rate(1 day)"}, "has ScheduleExpression"),
+        ({"ScheduleExpression": "cron(0 12 * * ? *)"}, "known are those like rate"),
         ({"EventPattern": json.dumps(PATTERN), "EventBusName": "other"}, "the default one only"),
     ],
 )

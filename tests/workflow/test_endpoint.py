@@ -198,7 +198,12 @@ def test_what_a_stopped_execution_leaves_is_swept_away(stage: Stage, files: dict
         FunctionName=sweep, Environment={"Variables": {"DATA_BUCKET": BUCKET, "AGE_SECONDS": "0"}}
     )
     old = [stage.sweep(sweep)]
-    until(stage.left, lambda found: old.append(stage.sweep(sweep)) or not found)
+
+    def left_after_another() -> list[str]:
+        old.append(stage.sweep(sweep))
+        return stage.left()
+
+    until(left_after_another, lambda found: not found)
 
     assert young == {"gone": [], "left": []}
     assert old[0]["left"]

@@ -88,7 +88,7 @@ class Endpoints(SageMakerModelBackend):
 
     def list_endpoints(self, *arguments: Any, **named: Any) -> Any:
         """moto's clock has no time zone, and the times of requests have one."""
-        utc = {name: _naive(value) if isinstance(value, datetime) else value for name, value in named.items()}
+        utc = {name: naive(value) if isinstance(value, datetime) else value for name, value in named.items()}
         return super().list_endpoints(*arguments, **utc)
 
     def invoke_endpoint(self, call: Call) -> Mapping[str, Any]:
@@ -135,7 +135,7 @@ class Endpoints(SageMakerModelBackend):
     def _become(endpoint: FakeEndpoint, status: str, reason: str | None = None) -> None:
         endpoint.failure_reason = reason
         endpoint.endpoint_status = status
-        endpoint.last_modified_time = _naive(datetime.now(UTC))
+        endpoint.last_modified_time = naive(datetime.now(UTC))
 
     def _arn(self, kind: str, name: str) -> str:
         return f"arn:aws:sagemaker:{self.region_name}:{self.account_id}:{kind}/{name}"
@@ -145,8 +145,9 @@ class Endpoints(SageMakerModelBackend):
 FakeEndpointConfig.validate_instance_type = lambda *_: None
 
 
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)
+def naive(moment: datetime) -> datetime:
+    """As moto keeps times: in UTC, and without saying so."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _check_free(kind: str, name: str, taken: Mapping[str, Any], arn: str) -> None:

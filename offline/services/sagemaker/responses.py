@@ -6,6 +6,7 @@ from typing import Any
 from moto.core.responses import ActionResult, EmptyResult
 from moto.sagemaker.responses import SageMakerResponse
 
+from offline.services.sagemaker.endpoints import naive
 from offline.services.sagemaker.jobs import KINDS, Kind, Record
 
 _PAGE = 100
@@ -21,7 +22,7 @@ class Responses(SageMakerResponse):
             {"ModelName": model.model_name, "ModelArn": model.arn, "CreationTime": model.creation_time}
             for model in self.sagemaker_backend.list_models()
             if self._get_param("NameContains", "").lower() in model.model_name.lower()
-            and (before is None or model.creation_time < before.replace(tzinfo=None))
+            and (before is None or model.creation_time < naive(before))
         ]
         return ActionResult({"Models": found})
 
