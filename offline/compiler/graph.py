@@ -135,4 +135,8 @@ def optimise(proto: Any, target: Path, *, everything: bool) -> bytes:
             "TVM cannot convert ONNX model. Please make sure the framework you selected is correct. "
             f"{str(error).strip().splitlines()[0]}"
         ) from None
-    return target.read_bytes()
+    optimised = onnx.load(target)
+    for node in optimised.graph.node:
+        node.ClearField("name")  # some have an address of this process in it: the same model gives the same bytes
+    written: bytes = optimised.SerializeToString()
+    return written

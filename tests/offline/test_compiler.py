@@ -59,10 +59,11 @@ def test_only_what_runs_on_this_machine_s_processor_is_compiled_for_it(
     assert portable == (optimisation == "extended")
 
 
-def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("output", [{"TargetPlatform": {"Os": "LINUX", "Arch": HOST}}, ANDROID], ids=["host", "phone"])
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path, output: dict[str, object]) -> None:
     def artifact(name: str) -> bytes:
         (folder := tmp_path / name).mkdir()
-        compiled(folder, request(output=ANDROID))
+        compiled(folder, request("MXNET", output=output))
         return (folder / "compiled.tar.gz").read_bytes()
 
     assert artifact("first") == artifact("second")
