@@ -48,7 +48,8 @@ def test_a_mistake_that_concerns_all_targets_is_told_once() -> None:
 def test_every_reason_is_told_at_once() -> None:
     said = refused(wish("ios", "qcs605", data_input="[1,3"))
     assert "ios: for coreml" in said
-    assert "qcs605: the data input '[1,3' is not JSON" in said
+    assert "qcs605: the data input" in said
+    assert "[1,3" in said
 
 
 def test_a_version_that_neo_does_not_have_is_refused() -> None:
