@@ -54,6 +54,7 @@ class TargetPackage:
         final: sfn.IChainable = self._done
         if settings.endpoint.enabled:
             endpoint = EndpointTest(scope, "EndpointTest", settings=settings, operations=operations, storage=storage)
+            endpoint.unhost.add_catch(self._nothing, result_path=path(c.ERROR))
             self.statements += endpoint.statements
             final = endpoint.next(self._done)
         compare = comparison_job(
@@ -123,8 +124,8 @@ def _words(what: str, why: str) -> str:
 
 def _no_package() -> Package:
     """What a target gets whose package could not even be made: the model itself cannot be read, or written."""
-    reason = sfn.JsonPath.format("{} while the package was made", at(c.ERROR, "Error"))
-    advice = "read the log of the function Package, mend what it names, and start the stage again"
+    reason = sfn.JsonPath.format("{} when the package was made or tried", at(c.ERROR, "Error"))
+    advice = "read the logs of the functions Package and Unhost, mend what it names, and start the stage again"
     return Package(
         target=at(c.TARGET, c.NAME),
         outcome="refused",
