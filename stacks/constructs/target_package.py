@@ -1,11 +1,12 @@
 """What becomes of one target, as states: the item of the compilation machine's Map. It always ends with a package."""
 
+from typing import Any
+
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from reefloop import contracts as c
-from reefloop.payloads import Failure, Package
 from settings import CompilationSettings, JobsSettings, OperationsSettings
 from stacks.constructs.comparison import comparison_job
 from stacks.constructs.compilation_functions import CompilationFunctions
@@ -39,7 +40,7 @@ class TargetPackage:
     ) -> None:
         self._scope, self._functions = scope, functions
         self._done = sfn.Pass(scope, "Packaged", input_path=path(c.PACKAGED, c.PACKAGE))
-        self._nothing = sfn.Pass(scope, "NotPackaged", parameters=dict(_no_package()))
+        self._nothing = sfn.Pass(scope, "NotPackaged", parameters=_no_package())
         role = JobRole(scope, "JobRole")
         grant_objects(role, storage.data_bucket, read=["models/*"], write=["models/*"])
         comparison_role = JobRole(scope, "ComparisonJobRole", repository=jobs.repository)
@@ -122,20 +123,23 @@ def _words(what: str, why: str) -> str:
     return sfn.JsonPath.format("{}: {}", what, why)
 
 
-def _no_package() -> Package:
-    """What a target gets whose package could not even be made: the model itself cannot be read, or written."""
-    reason = sfn.JsonPath.format("{} when the package was made or tried", at(c.ERROR, "Error"))
-    advice = "read the logs of the functions Package and Unhost, mend what it names, and start the stage again"
-    return Package(
-        target=at(c.TARGET, c.NAME),
-        outcome="refused",
-        delivery=at(c.TARGET, c.DELIVERY),  # type: ignore[typeddict-item]  a path to one of its values
-        platform=sfn.JsonPath.object_at(path(c.TARGET, c.RECORD, c.GREENGRASS)),  # type: ignore[typeddict-item]
-        runtime=at(c.TARGET, c.RECORD, c.RUNTIME),
-        key="",
-        bytes=0,
-        artifact_uri="",
-        inference_image="",
-        failure=Failure(kind="unknown", reason=reason, advice=advice),
-        parity=sfn.JsonPath.string_to_json("null"),  # type: ignore[typeddict-item]  jsii leaves None out
-    )
+def _no_package() -> dict[str, Any]:
+    """The Package of a target for which none could be made, since the model itself cannot be read or written."""
+    failure = {
+        "kind": "unknown",
+        "reason": sfn.JsonPath.format("{} when the package was made or tried", at(c.ERROR, "Error")),
+        "advice": "read the logs of the functions Package and Unhost, mend what they name, and start the stage again",
+    }
+    return {
+        "target": at(c.TARGET, c.NAME),
+        "outcome": "refused",
+        "delivery": at(c.TARGET, c.DELIVERY),
+        "platform": sfn.JsonPath.object_at(path(c.TARGET, c.RECORD, c.GREENGRASS)),
+        "runtime": at(c.TARGET, c.RECORD, c.RUNTIME),
+        "key": "",
+        "bytes": 0,
+        "artifact_uri": "",
+        "inference_image": "",
+        "failure": failure,
+        "parity": sfn.JsonPath.string_to_json("null"),  # jsii leaves None out
+    }

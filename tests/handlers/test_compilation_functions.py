@@ -11,7 +11,7 @@ from reefloop.compilation.prepare import TargetUnknown
 from reefloop.compilation.summarize import TooFewTargets
 from reefloop.compilation.targets import DEFAULT, TARGETS, Target
 from reefloop.model_card import ModelInvalid
-from reefloop.payloads import CompilationTarget, OwnModel, PrepareInput
+from reefloop.payloads import CompilationOutput, CompilationTarget, Failure, OwnModel, Package, PrepareInput
 from reefloop.storage import ObjectMissing
 from tests.any import any_bytes, any_model_card, any_model_files, any_model_version, any_package, tar_gz
 from tests.handlers.account import DATA, Account
@@ -35,12 +35,12 @@ def trained(account: Account) -> str:
     return version
 
 
-def own(account: Account, files: dict[str, bytes] | None = None, **fields: str) -> OwnModel:
+def own(account: Account, files: dict[str, bytes] | None = None, **fields: Any) -> OwnModel:
     """A model from elsewhere, MXNet's unless the fields say otherwise."""
     names = files or {"net-symbol.json": b"{}", "net-0000.params": any_bytes()}
     uri = account.put(f"models/{OWN}/source/model.tar.gz", tar_gz(names))
     model = OwnModel(uri=uri, framework="MXNET", framework_version="", data_input_config='{"data":[1,3,224,224]}')
-    return OwnModel(**(model | fields))  # type: ignore[typeddict-item]
+    return {**model, **fields}  # type: ignore[typeddict-item]
 
 
 def prepared(*arguments: Any, **named: Any) -> dict[str, CompilationTarget]:
@@ -176,7 +176,7 @@ class TestPrepareAModelFromElsewhere:
         ],
     )
     def test_what_neo_would_refuse_is_refused_before_a_job(
-        self, account: Account, fields: dict[str, str], refusal: str
+        self, account: Account, fields: dict[str, Any], refusal: str
     ) -> None:
         targets = prepared(OWN, targets=["linux-arm64"], model=own(account, **fields))
         assert targets["linux-arm64"]["refusal"].startswith(refusal)
@@ -193,16 +193,18 @@ class TestPrepareAModelFromElsewhere:
         assert all(target["refusal"].startswith("source: ") for target in targets.values())
 
 
-FAILED = {"kind": "operator", "reason": "FAILED: ClientError: {Gelu} is not implemented", "advice": "replace it"}
+FAILED = Failure(kind="operator", reason="FAILED: ClientError: {Gelu} is not implemented", advice="replace it")
+
+
+def packaged(version: str, *packages: Package) -> CompilationOutput:
+    """What Summarize is told."""
+    return CompilationOutput(model_version=version, packages=list(packages))
 
 
 class TestSummarize:
     def test_writes_down_what_every_target_got(self, account: Account) -> None:
         version = any_model_version()
-        told = {
-            "model_version": version,
-            "packages": [any_package("linux-x86_64"), any_package("linux-arm64", "portable", failure=FAILED)],
-        }
+        told = packaged(version, any_package("linux-x86_64"), any_package("linux-arm64", "portable", failure=FAILED))
         assert summarize.handler(told, None) == told
         assert account.get_json(f"models/{version}/compilation.json") == told
 
@@ -212,12 +214,12 @@ class TestSummarize:
         with pytest.raises(
             TooFewTargets, match=r"0 target\(s\) compiled and 1 must \(linux-x86_64 is portable: operator: FAILED"
         ):
-            summarize.handler({"model_version": version, "packages": packages}, None)
+            summarize.handler(packaged(version, *packages), None)
         assert len(account.get_json(f"models/{version}/compilation.json")["packages"]) == 2
 
     def test_a_deployment_may_ask_for_none(self, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MINIMUM_TARGETS", "0")
-        told = {"model_version": any_model_version(), "packages": [any_package("linux-x86_64", "portable")]}
+        told = packaged(any_model_version(), any_package("linux-x86_64", "portable"))
         assert summarize.handler(told, None)["packages"] == told["packages"]
 
     @pytest.mark.parametrize(("outcome", "enough"), [("compiled", True), ("portable", False)])
@@ -225,7 +227,7 @@ class TestSummarize:
         self, account: Account, monkeypatch: pytest.MonkeyPatch, outcome: Any, enough: bool
     ) -> None:
         monkeypatch.setenv("MINIMUM_TARGETS", "2")
-        told = {"model_version": any_model_version(), "packages": [any_package("linux-x86_64", outcome)]}
+        told = packaged(any_model_version(), any_package("linux-x86_64", outcome))
         if enough:
             assert summarize.handler(told, None) == told
         else:
@@ -251,7 +253,7 @@ class TestRegistry:
             any_package("linux-x86_64", bytes=3 << 20, parity=parity),
             any_package("ios", "refused", failure=FAILED),
         ]
-        summarize.handler({"model_version": version, "packages": packages}, None)
+        summarize.handler(packaged(version, *packages), None)
         noted = self.noted(account)
         assert noted["target:linux-x86_64"] == "compiled 3.0 MiB p50 3.14 ms p99 4.00 ms on ml.m5.xlarge"
         assert noted["target:ios"] == "refused: operator: FAILED: ClientError: Gelu is not implemented"
@@ -260,13 +262,13 @@ class TestRegistry:
     def test_a_later_compilation_takes_the_place_of_an_earlier_one(self, account: Account) -> None:
         version = any_model_version()
         account.register(version, numbers={"target:linux-x86_64": "compiled 1.0 MiB"})
-        summarize.handler({"model_version": version, "packages": [any_package("linux-arm64")]}, None)
+        summarize.handler(packaged(version, any_package("linux-arm64")), None)
         assert [name for name in self.noted(account) if name.startswith("target:")] == ["target:linux-arm64"]
 
     def test_more_targets_than_there_is_room_for_keep_the_first(self, account: Account, version: str) -> None:
         others = len(self.noted(account))
-        packages = [{**any_package(), "target": f"board-{number}"} for number in range(60)]
-        summarize.handler({"model_version": version, "packages": packages}, None)
+        packages: list[Package] = [{**any_package(), "target": f"board-{number}"} for number in range(60)]
+        summarize.handler(packaged(version, *packages), None)
         noted = self.noted(account)
         assert len(noted) == 50
         assert f"target:board-{49 - others}" in noted
@@ -274,12 +276,11 @@ class TestRegistry:
 
     def test_a_reason_of_any_length_and_alphabet_fits(self, account: Account, version: str) -> None:
         failure = {**FAILED, "reason": "\u202e<b>déjà\n" + 500 * "x"}
-        summarize.handler({"model_version": version, "packages": [any_package(), any_package("ios", "refused",
-                          failure=failure)]}, None)  # fmt: skip
+        summarize.handler(packaged(version, any_package(), any_package("ios", "refused", failure=failure)), None)
         value = self.noted(account)["target:ios"]
         assert value.startswith("refused: operator: b d j xxx")
         assert len(value) == 256
 
     def test_a_model_from_elsewhere_is_in_no_registry(self, account: Account, version: str) -> None:
-        summarize.handler({"model_version": OWN, "packages": [any_package()]}, None)
+        summarize.handler(packaged(OWN, any_package()), None)
         assert not [name for name in self.noted(account) if name.startswith("target:")]

@@ -37,9 +37,8 @@ def handler(event: PrepareInput, _context: object) -> list[CompilationTarget]:
     env = environment.read(Environment)
     wanted, version = event["input"], event["input"]["model_version"]
     targets = _named(wanted["targets"], event["targets"]) if "targets" in wanted else event["targets"]
-    own = wanted.get("model")
-    card = None if own else _card(env.data_bucket, version)
-    return [_item(env, version, Target.of(record), card or own) for record in targets]
+    model = wanted.get("model") or _card(env.data_bucket, version)
+    return [_item(env, version, Target.of(record), model) for record in targets]
 
 
 def _named(names: Sequence[str], configured: Sequence[TargetRecord]) -> list[TargetRecord]:
