@@ -28,7 +28,8 @@ class EndpointTest(sfn.StateMachineFragment):
     package that is not compiled, or not delivered by an endpoint, passes through untouched.
 
     Nothing that it made outlives it: whatever fails leads to Unhost, and what an execution leaves that was stopped
-    is swept away within hours. `statements` are what the role of the state machine needs for it.
+    is swept away within hours. `statements` are what the role of the state machine needs for it. `unhost` can fail like
+    any function: catch that too.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class EndpointTest(sfn.StateMachineFragment):
         self._scope, self._seconds = scope, operations.poll_seconds
         self._functions = EndpointFunctions(scope, settings=settings, operations=operations, storage=storage)
         self._done = sfn.Pass(scope, "EndpointDone")
-        unhost = self._unhost()
+        unhost = self.unhost = self._unhost()
         made: list[FunctionTask | sfn.CustomState] = [self._host(), *self._create()]
         asked = self._try()
         failed = self._failed()
