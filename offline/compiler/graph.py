@@ -1,6 +1,7 @@
 """The model as an ONNX graph: what Neo can read of it, its inputs, and ONNX Runtime's optimiser."""
 
 from collections.abc import Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, Final
 
@@ -135,8 +136,24 @@ def optimise(proto: Any, target: Path, *, everything: bool) -> bytes:
             "TVM cannot convert ONNX model. Please make sure the framework you selected is correct. "
             f"{str(error).strip().splitlines()[0]}"
         ) from None
-    optimised = onnx.load(target)
-    for node in optimised.graph.node:
-        node.ClearField("name")  # some have an address of this process in it: the same model gives the same bytes
-    written: bytes = optimised.SerializeToString()
+    return _same_bytes(onnx.load(target))
+
+
+def _same_bytes(proto: Any) -> bytes:
+    """The graph without what differs from run to run: some nodes have an address in their name, and branches that do
+    not depend on each other come in any order."""
+    nodes = {next(filter(None, node.output)): node for node in proto.graph.node}
+    for node in nodes.values():
+        node.ClearField("name")
+    if not any(attribute.HasField("g") for node in nodes.values() for attribute in node.attribute):
+        made_by = {output: name for name, node in nodes.items() for output in node.output if output}
+        sorter = TopologicalSorter({name: {made_by[i] for i in nodes[name].input if i in made_by} for name in nodes})
+        sorter.prepare()
+        del proto.graph.node[:]
+        while sorter.is_active():
+            ready = sorted(sorter.get_ready())
+            proto.graph.node.extend(nodes[name] for name in ready)
+            sorter.done(*ready)
+    proto.graph.initializer.sort(key=lambda one: one.name)
+    written: bytes = proto.SerializeToString()
     return written

@@ -16,8 +16,18 @@ _REPOSITORIES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "TENSORFLOW": ("sagemaker-inference-tensorflow", "1.15.3"),
     }
 )
+_INFERENTIA: Final[Mapping[str, str]] = MappingProxyType(
+    {"MXNET": "mxnet:1.5.1", "PYTORCH": "pytorch:1.5.1", "TENSORFLOW": "tensorflow:1.15.0"}
+)
+_NEURONX: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "PYTORCH": "pytorch-inference-neuronx:1.13.1-neuronx-py38-sdk2.10.0-ubuntu20.04",
+        "TENSORFLOW": "tensorflow-inference-neuronx:2.10.1-neuronx-py38-sdk2.10.0-ubuntu20.04",
+    }
+)
 _GPUS: Final = ("ml_p2", "ml_p3", "ml_g4dn")
-_INFERENTIA: Final = ("ml_inf1",)
+_CONTAINERS: Final = "763104351884"
+"""The account of AWS' containers for deep learning."""
 _ACCOUNTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "us-east-1": "785573368785",
@@ -53,6 +63,9 @@ def inference_image(framework: str, version: str, target: str, region: str) -> s
     registry = f"{_ACCOUNTS[region]}.dkr.ecr.{region}.amazonaws.com"
     if framework == "XGBOOST":
         return f"{registry}/xgboost-neo:latest"
+    if target in ("ml_inf2", "ml_trn1"):
+        return f"{_CONTAINERS}.dkr.ecr.{region}.amazonaws.com/{_NEURONX[framework]}"
+    if target == "ml_inf1":
+        return f"{registry}/sagemaker-neo-{_INFERENTIA[framework]}-inf-py3"
     repository, default = _REPOSITORIES[framework]
-    kind = "gpu" if target in _GPUS else "inf" if target in _INFERENTIA else "cpu"
-    return f"{registry}/{repository}:{version or default}-{kind}-py3"
+    return f"{registry}/{repository}:{version or default}-{'gpu' if target in _GPUS else 'cpu'}-py3"

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from offline.account import Account
 from offline.runners import JobStopped, compilers
+from offline.runners.inference_images import inference_image
 from offline.state import State
 from tests.offline.bench import BUCKET, Bench, any_name, unpacked, until
 from tests.offline.models import GOOD, INPUTS, LINUX, SHAPE, onnx_model, tarball
@@ -94,6 +95,42 @@ def test_what_is_compiled_for_an_instance_names_the_image_that_serves_it(
     job = compile_(bench, framework, target={"TargetDevice": device})
 
     assert job["InferenceImage"] == f"785573368785.dkr.ecr.us-east-1.amazonaws.com/{image}"
+
+
+@pytest.mark.parametrize(
+    ("framework", "version", "target", "region", "image"),
+    [
+        ("XGBOOST", "", "ml_m5", "eu-west-1", "802834080501.dkr.ecr.eu-west-1.amazonaws.com/xgboost-neo:latest"),
+        (
+            "PYTORCH",
+            "2.0",
+            "ml_p3",
+            "us-west-2",
+            "301217895009.dkr.ecr.us-west-2.amazonaws.com/sagemaker-inference-pytorch:2.0-gpu-py3",
+        ),
+        (
+            "TENSORFLOW",
+            "",
+            "ml_inf1",
+            "us-east-1",
+            "785573368785.dkr.ecr.us-east-1.amazonaws.com/sagemaker-neo-tensorflow:1.15.0-inf-py3",
+        ),
+        (
+            "PYTORCH",
+            "",
+            "ml_inf2",
+            "us-east-2",
+            "763104351884.dkr.ecr.us-east-2.amazonaws.com/"
+            "pytorch-inference-neuronx:1.13.1-neuronx-py38-sdk2.10.0-ubuntu20.04",
+        ),
+        ("ONNX", "", "rasp4b", "us-east-1", ""),
+        ("ONNX", "", "ml_c5", "eusc-de-east-1", ""),
+    ],
+)
+def test_an_image_is_of_the_framework_and_its_version_in_the_region(
+    framework: str, version: str, target: str, region: str, image: str
+) -> None:
+    assert inference_image(framework, version, target, region) == image
 
 
 def test_a_model_may_tell_its_inputs_itself(bench: Bench) -> None:

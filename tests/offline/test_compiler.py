@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 
 from offline.compiler.compile import compile_model
 from tests.offline.models import LINUX, SHAPE, compiled, onnx_model, refusal, request, tarball
@@ -67,6 +68,35 @@ def test_the_same_model_gives_the_same_bytes(tmp_path: Path, output: dict[str, o
         return (folder / "compiled.tar.gz").read_bytes()
 
     assert artifact("first") == artifact("second")
+
+
+def test_a_graph_with_a_choice_in_it_is_compiled(tmp_path: Path) -> None:
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, SHAPE)
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, SHAPE)
+    branches = {
+        name: helper.make_graph(
+            [helper.make_node(operator, ["doubled"], [name])],
+            name,
+            [],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, SHAPE)],
+        )
+        for name, operator in (("then_branch", "Relu"), ("else_branch", "Neg"))
+    }
+    nodes = [
+        helper.make_node("Add", ["image", "image"], ["doubled"]),
+        helper.make_node("ReduceMax", ["image"], ["highest"], keepdims=0),
+        helper.make_node("Greater", ["highest", "nothing"], ["bright"]),
+        helper.make_node("If", ["bright"], ["logits"], **branches),
+    ]
+    nothing = helper.make_tensor("nothing", TensorProto.FLOAT, [], [0.0])
+    graph = helper.make_graph(nodes, "choice", [image], [logits], [nothing])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=7)
+
+    model, _ = compiled(tmp_path, request(), tarball({"model.onnx": made.SerializeToString()}))
+
+    for one in (-1, 1):
+        given = np.full(SHAPE, one, np.float32)
+        assert np.array_equal(answers(model, given), np.full(SHAPE, 2, np.float32))
 
 
 def test_an_open_size_becomes_the_one_asked_for(tmp_path: Path) -> None:

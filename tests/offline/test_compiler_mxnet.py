@@ -215,6 +215,13 @@ def test_arrays_of_every_age_and_type_are_read(tmp_path: Path, version: int, typ
     assert np.array_equal(read, value)
 
 
+def test_an_array_that_was_never_filled_is_empty(tmp_path: Path) -> None:
+    unfilled = struct.pack("<IiI", 0xF993FAC9, 0, 0)
+    (path := tmp_path / "it.params").write_bytes(parameters(arg_w=unfilled, arg_v=array(np.ones(2, "f4"))))
+
+    assert {name: value.shape for name, value in read_weights(path).items()} == {"w": (0,), "v": (2,)}
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -223,6 +230,7 @@ def test_arrays_of_every_age_and_type_are_read(tmp_path: Path, version: int, typ
         (parameters(arg_w=array(np.zeros(1, "f4"), type_=9)), "tuple index out of range"),
         (struct.pack("<QQQI", 0x112, 0, 1, 0xFFFFFF), "dimensions"),
         (struct.pack("<QQQQ", 0x112, 0, 0, 1) + struct.pack("<Q", 1) + b"w", "0 arrays have 1 names"),
+        (parameters(arg_w=struct.pack("<IiIqqiii", 0xF993FAC9, 0, 2, 3, -1, 1, 0, 0)), "the shape (3, -1)"),
         (struct.pack("<QQQ", 0x112, 1, 0), "it does not begin with MXNet's number"),
         (struct.pack("<QQQ", 0x112, 0, 1 << 60), "buffer"),
     ],

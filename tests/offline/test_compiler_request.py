@@ -123,6 +123,7 @@ def test_a_platform_that_is_not_in_neo_s_table_is_refused(system: str, architect
     refused = said(output={"TargetPlatform": platform})
 
     assert refused.startswith("ClientError: OutputConfiguration: TargetPlatform ")
+    assert api(output={"TargetPlatform": platform}) == "", "the API lists every system, architecture and accelerator"
     assert all(
         ("_".join(part for part in one if part) in refused) == (one[0] == system)
         for one in PLATFORMS
