@@ -10,7 +10,7 @@ Asked of the demo's model on the first number of threads: the compiled one is at
 PyTorch, names every golden image alike, and at least 99.9 % of the test images. A ratio is the median over pairs of
 neighbouring blocks.
 
-    python benchmarks/compiled_speed.py [--threads 1 2] [--per-class 125] [--blocks 60]
+    python benchmarks/compiled_speed.py [--threads 1] [--per-class 125] [--blocks 60]
 """
 
 import argparse
@@ -154,7 +154,7 @@ def raced(subject: Subject, threads: int, blocks: int) -> dict[str, Times]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--per-class", type=int, default=125)
     parser.add_argument("--blocks", type=int, default=60)
     options = parser.parse_args()
