@@ -11,6 +11,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from console.clients import Clients
+from console.destroy.endpoints import delete_endpoints
 from console.destroy.greengrass import remove_deployments, remove_devices, remove_model_component
 from console.destroy.running import stop_builds, stop_executions, stop_jobs
 from console.destroy.stored import delete_images, delete_labeling_models, delete_model_packages, empty_buckets
@@ -25,6 +26,7 @@ STEPS: Final[Sequence[Removal]] = (
     stop_executions,
     stop_jobs,
     stop_builds,
+    delete_endpoints,
     remove_deployments,
     remove_devices,
     remove_model_component,

@@ -164,7 +164,7 @@ def test_console_destroy_finds_nothing_to_remove_a_second_time_nor_without_stack
 def test_after_real_use_and_destruction_only_the_toolkit_is_left(first_life: FirstLife) -> None:
     unused = {kind for kind, names in first_life.made.items() if not names}
     # Of everything else there was something to leave behind.
-    assert unused == {"IAM policy", "SSM parameter", "SageMaker model"}
+    assert unused == {"IAM policy", "SSM parameter"}
     assert first_life.left == []
 
 

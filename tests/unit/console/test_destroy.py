@@ -96,6 +96,60 @@ def test_buckets_are_emptied_of_every_version_and_unfinished_upload(
     assert s3.list_objects_v2(Bucket="somebody-elses")["KeyCount"] == 1
 
 
+def make_endpoint(account: Account, name: str) -> None:
+    """An endpoint and what it is made of, without a model that it could load."""
+    sagemaker = account.client("sagemaker")
+    container = {"Image": "image", "ModelDataUrl": "s3://nobody/model.tar.gz"}
+    role = "arn:aws:iam::123456789012:role/any-role"
+    variant = {"VariantName": "all", "ModelName": name, "InstanceType": "ml.c5.xlarge", "InitialInstanceCount": 1}
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, PrimaryContainer=container)
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+
+def hosted(account: Account) -> set[str]:
+    """The names of all models, endpoint configurations and endpoints, by kind."""
+    sagemaker = account.client("sagemaker")
+    return {
+        *(f"model {one['ModelName']}" for one in sagemaker.list_models()["Models"]),
+        *(f"configuration {one['EndpointConfigName']}" for one in sagemaker.list_endpoint_configs()["EndpointConfigs"]),
+        *(f"endpoint {one['EndpointName']}" for one in sagemaker.list_endpoints()["Endpoints"]),
+    }
+
+
+def test_endpoints_of_the_project_are_deleted_those_that_are_being_made_too(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.destroy.endpoints._PAUSE_SECONDS", 0.05)
+    account.faults.stall_job("endpoint", match=lambda endpoint: endpoint["EndpointName"].endswith("stuck"))
+    for name in ("reefloop-endpoint-stuck", "reefloop-endpoint-other", "their-reefloop-endpoint-x"):
+        make_endpoint(account, name)
+
+    told = destroy(account.client)
+
+    assert sorted(told) == sorted(
+        f"deleted {kind} reefloop-endpoint-{name}"
+        for kind in ("endpoint", "endpoint configuration", "model")
+        for name in ("stuck", "other")
+    )
+    theirs = {f"{kind} their-reefloop-endpoint-x" for kind in ("model", "configuration", "endpoint")}
+    assert hosted(account) == theirs
+    assert destroy(account.client) == []
+
+
+def test_what_is_still_there_after_all_patience_is_told(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.destroy.endpoints.PATIENCE_SECONDS", -1)
+    monkeypatch.setattr("console.destroy.endpoints._PAUSE_SECONDS", 0.05)
+    account.faults.stall_job("endpoint")
+    make_endpoint(account, "reefloop-endpoint-late")
+    removed = remove(account.client, Project({}), tell=lambda _: None)
+    assert removed.problems == [
+        "delete endpoints: endpoint reefloop-endpoint-late is still there after -1 s: destroy again later"
+    ]
+    monkeypatch.undo()
+    assert "deleted endpoint reefloop-endpoint-late" in destroy(account.client)
+
+
 def test_a_device_that_is_still_on_cannot_fill_an_emptied_bucket(account: Account) -> None:
     s3, bucket = account.client("s3"), any_round()
     s3.create_bucket(Bucket=bucket)
