@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from console.clients import Clients
 from console.preflight.account import bootstrap, credentials
 from console.preflight.check import Check, Finding
-from console.preflight.quotas import concurrent_builds, processing_instance, training_instances
+from console.preflight.quotas import cloud_targets, concurrent_builds, processing_instance, training_instances
 from console.preflight.sagemaker import ground_truth, model_registry, workforce
 from settings import Settings
 
@@ -17,6 +17,7 @@ CHECKS: Final[Sequence[Check]] = (
     Check("CDK bootstrap", "cloudformation:DescribeStacks", bootstrap),
     Check("training instances", "servicequotas:ListServiceQuotas", training_instances),
     Check("processing instance", "servicequotas:ListServiceQuotas", processing_instance),
+    Check("cloud targets", "servicequotas:ListServiceQuotas", cloud_targets),
     Check("concurrent builds", "servicequotas:ListServiceQuotas", concurrent_builds),
     Check("private workforce", "sagemaker:ListWorkforces", workforce),
     Check("Ground Truth", "sagemaker:ListLabelingJobs", ground_truth),

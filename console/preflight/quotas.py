@@ -58,6 +58,24 @@ def processing_instance(clients: Clients, settings: Settings) -> Finding:
     return _at_least(clients, "sagemaker", f"{instance} for processing job usage", instance, count)
 
 
+def cloud_targets(clients: Clients, settings: Settings) -> Finding:
+    """A target that is compiled for an instance is measured on one, and tried behind an endpoint if settings say so."""
+    compilation = settings.compilation
+    uses = {"processing job": [one.measured_on for one in compilation.chosen if one.measured_on.startswith("ml.")]}
+    if compilation.endpoint.enabled:
+        uses["endpoint"] = [one.hosted_on for one in compilation.chosen if one.hosted_on]
+    names = [f"{one} for {use} usage" for use, types in uses.items() for one in dict.fromkeys(types)]
+    if not names:
+        return ok("none", "nothing: no target is an instance")
+    values = quotas(clients, "sagemaker", names)
+    found, needed = "; ".join(f"{name.removesuffix(' usage')} {_shown(values[name])}" for name in names), "1 of each"
+    missing = [name for name in names if (values[name] or 0) < 1]
+    if not missing:
+        return ok(found, needed)
+    todo = f"ask Service Quotas for 1 '{missing[0]}', or take its target out of compilation.targets"
+    return unknown(found, needed, todo) if values[missing[0]] is None else blocks(found, needed, todo)
+
+
 def concurrent_builds(clients: Clients, _: Settings) -> Finding:
     finding = _at_least(clients, "codebuild", BUILD_QUOTA, "Linux/Medium", 1)
     return Finding(

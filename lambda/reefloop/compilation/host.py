@@ -9,6 +9,7 @@ from typing import Final, TypedDict
 
 from reefloop import archive, contracts, environment, storage
 from reefloop.compilation import containers
+from reefloop.compilation.targets import Target
 from reefloop.payloads import CompilationTarget, Hosting, Package
 
 # What SageMaker waits for a download and for a container at most, and what it takes at least:
@@ -68,7 +69,7 @@ def handler(event: Event, _context: object) -> Hosting:
             {
                 "VariantName": target["name"].replace("_", "-"),
                 "ModelName": event["name"],
-                "InstanceType": _instance_type(target),
+                "InstanceType": Target.of(target["record"]).hosted_on,
                 "InitialInstanceCount": 1,
                 "ModelDataDownloadTimeoutInSeconds": patience_seconds,
                 "ContainerStartupHealthCheckTimeoutInSeconds": patience_seconds,
@@ -92,9 +93,3 @@ def _write(bucket: str, key: str, *, script: str, beside: str = "") -> str:
             files = [path for path in folder.rglob("*") if path.is_file()]
             archive.write_tar(packed, {path.relative_to(folder).as_posix(): path for path in files})
     return storage.uri(bucket, key)
-
-
-def _instance_type(target: CompilationTarget) -> str:
-    """The one that the target is measured on; of a target of one's own the family's xlarge: ml_m5 → ml.m5.xlarge."""
-    measured_on = target["record"]["measured_on"]
-    return measured_on if measured_on.startswith("ml.") else f"{target['record']['device'].replace('_', '.')}.xlarge"

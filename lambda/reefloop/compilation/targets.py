@@ -87,6 +87,13 @@ class Target:
             return "greengrass"
         return "endpoint" if self.device.startswith("ml_") else "artifact"
 
+    @property
+    def hosted_on(self) -> str:
+        """The instance type of an endpoint for it: the one that it is measured on, or else the family's xlarge."""
+        if self.delivery != "endpoint":
+            return ""
+        return self.measured_on if self.measured_on.startswith("ml.") else f"{self.device.replace('_', '.')}.xlarge"
+
     def record(self) -> TargetRecord:
         """The target as payloads carry it."""
         return TargetRecord(

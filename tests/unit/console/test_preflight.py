@@ -9,7 +9,14 @@ from botocore.exceptions import ClientError
 from console.preflight import CHECKS, run
 from console.preflight.account import bootstrap
 from console.preflight.check import Finding
-from console.preflight.quotas import BUILD_QUOTA, CODES, concurrent_builds, processing_instance, training_instances
+from console.preflight.quotas import (
+    BUILD_QUOTA,
+    CODES,
+    cloud_targets,
+    concurrent_builds,
+    processing_instance,
+    training_instances,
+)
 from console.preflight.sagemaker import ground_truth, workforce
 from offline.account import Account
 from settings import Settings
@@ -159,6 +166,29 @@ def test_instances_that_share_a_pool_are_counted() -> None:
     assert processing_instance(quotas(**{name: 2.0}), settings(jobs={"instance_count": 2})).state == "ok"
     finding = processing_instance(quotas(**{name: 2.0}), settings(jobs={"instance_count": 3}))
     assert (finding.state, finding.todo) == ("blocks", f"ask Service Quotas for 3 '{name}'")
+
+
+def cloud(*targets: str, endpoint: bool = True) -> Settings:
+    return settings(compilation={"targets": targets, "endpoint": {"enabled": endpoint}})
+
+
+def test_without_targets_that_are_instances_none_is_needed() -> None:
+    assert cloud_targets(quotas(), cloud("linux-x86_64")) == Finding("", "none", "nothing: no target is an instance")
+
+
+@pytest.mark.parametrize(("endpoint", "state"), [(True, "blocks"), (False, "ok")])
+def test_an_instance_for_an_endpoint_is_needed_where_there_is_one(endpoint: bool, state: str) -> None:
+    name = "ml.c5.xlarge for endpoint usage"
+    account = quotas(**{"ml.c5.xlarge for processing job usage": 1.0, name: 0.0})
+    finding = cloud_targets(account, cloud("linux-x86_64", "ml_c5", endpoint=endpoint))
+    assert finding.state == state
+    if endpoint:
+        assert finding.found == "ml.c5.xlarge for processing job 1; ml.c5.xlarge for endpoint 0"
+        assert finding.todo == f"ask Service Quotas for 1 '{name}', or take its target out of compilation.targets"
+
+
+def test_a_quota_that_is_not_listed_is_unknown() -> None:
+    assert cloud_targets(quotas(), cloud("ml_g4dn")).state == "unknown"
 
 
 def test_no_concurrent_build_blocks() -> None:
