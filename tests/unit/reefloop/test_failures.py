@@ -141,3 +141,8 @@ def test_every_page_that_advice_names_exists() -> None:
     pages = {word.strip(".,:;") for kind in KINDS.values() for word in kind.advice.split() if word.startswith("docs/")}
     assert pages
     assert all(Path(__file__).parents[3].joinpath(page).exists() for page in pages)
+
+
+def test_every_kind_is_told_in_the_docs() -> None:
+    page = Path(__file__).parents[3].joinpath("docs", "compilation.md").read_text()
+    assert [kind for kind in KINDS if f"| `{kind}` |" not in page] == []
