@@ -58,8 +58,10 @@ def _work(connection: Connection, work: Callable[..., Any], arguments: tuple[Any
     try:
         connection.send((_DONE, work(lambda: connection.send((_BEAT, None)), *arguments)))
     except Exception as error:
-        traceback.print_exc()
-        connection.send((_RAISED, _that_travels(error)))
+        travelling = _that_travels(error)
+        # Who prints the error prints where it happened too.
+        travelling.add_note(traceback.format_exc())
+        connection.send((_RAISED, travelling))
 
 
 def _that_travels(error: Exception) -> Exception:
