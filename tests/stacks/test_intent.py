@@ -53,15 +53,6 @@ def test_passing_a_role_is_bound_to_sagemaker(configuration: Templates) -> None:
         assert "*" not in text(statement["Resource"])
 
 
-def test_a_failed_target_is_packaged_like_a_compiled_one_and_fails_alone(sandbox: Templates) -> None:
-    target = definition(sandbox["compilation"])["States"]["Targets"]["ItemProcessor"]["States"]
-    assert target["Create"]["Catch"] == [
-        {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "PackageRefused"}
-    ]
-    choices = {one["Next"] for one in target["CompilationDecide"]["Choices"]}
-    assert choices == {"Package", "PackageFailed"}
-
-
 def test_a_device_writes_under_its_own_name_only(sandbox: Templates) -> None:
     device = statements(sandbox["deployment"], "TokenExchangeRole")
     written = [text(one) for statement in device if "s3:PutObject" in statement["Action"]
