@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from jobs.comparison import isolated, measure
 from jobs.comparison.measure import Split
-from jobs.comparison.runtimes import Compiled, Unusable
+from jobs.comparison.runtimes import Compiled, NoRuntime, Unusable
 from jobs.errors import JobError
 from jobs.options import Options
 from jobs.paths import Root, read_json, write_json
@@ -25,7 +25,7 @@ def run(root: Root, arguments: list[str]) -> None:
 
     loads           whether the compiled model loads and answers; without it all figures but the sizes are missing
     reason          why not
-    runtime         what runs it; "" when it came without a runtime, so that it cannot be run here
+    runtime         what runs it; "" when nothing here can, which says nothing about the model
 
     Raises:
         JobError: a missing input, or a package whose own model is broken; nothing about the compiled one.
@@ -37,7 +37,7 @@ def run(root: Root, arguments: list[str]) -> None:
         "instance_type": options.instance_type,
         "compiled_bytes": sum(path.stat().st_size for path in compiled.rglob("*") if path.is_file()),
         "source_bytes": (package / "model.onnx").stat().st_size,
-        **_findings(package, _runnable(package), _split(root, options.label_attribute)),
+        **_findings(package, _split(root, options.label_attribute)),
     }
     write_json(root.processing_output("comparison") / "comparison.json", found)
     print(json.dumps(found, indent=1), flush=True)
@@ -68,23 +68,20 @@ def _unpacked(root: Root) -> Path:
     return folder
 
 
-def _runnable(package: Path) -> Compiled | None:
-    card = read_json(package / "model.json")
-    try:
-        return Compiled.find(package / "compiled", input_name=card["input"]["name"], outputs=len(card["labels"]))
-    except (KeyError, TypeError) as error:
-        raise JobError(f"the package's model.json has no usable {error}: train the model again") from None
-
-
 def _split(root: Root, attribute: str) -> Split | None:
     """The test split, where the job was given one."""
     dataset, images = root.optional_input("dataset"), root.optional_input("images")
     return Split(dataset / "test.manifest", images, attribute) if dataset and images else None
 
 
-def _findings(package: Path, compiled: Compiled | None, split: Split | None) -> dict[str, Any]:
-    if compiled is None:
-        return _not("the compiler wrote no runtime beside the model, so nothing here can run it", runtime="")
+def _findings(package: Path, split: Split | None) -> dict[str, Any]:
+    try:
+        return _answers(package, _compiled(package), split)
+    except NoRuntime as error:
+        return _not(f"nothing here runs the compiled model: {error}", runtime="")
+
+
+def _answers(package: Path, compiled: Compiled, split: Split | None) -> dict[str, Any]:
     try:
         figures = isolated.run(measure.compared, package, compiled, split, silence_seconds=SILENCE_SECONDS)
     except Unusable as error:
@@ -92,6 +89,15 @@ def _findings(package: Path, compiled: Compiled | None, split: Split | None) -> 
     except isolated.Ended as error:
         return _not(f"the compiled model took its process down: {error}", runtime=compiled.runtime)
     return {"loads": True, "reason": "", **figures}
+
+
+def _compiled(package: Path) -> Compiled:
+    card = read_json(package / "model.json")
+    try:
+        name, outputs = card["input"]["name"], len(card["labels"])
+    except (KeyError, TypeError) as error:
+        raise JobError(f"the package's model.json has no usable {error}: train the model again") from None
+    return Compiled.find(package / "compiled", input_name=name, outputs=outputs)
 
 
 def _not(reason: str, *, runtime: str) -> dict[str, Any]:

@@ -38,6 +38,10 @@ class DlrError(Exception):
     """What the runtime refused, in its own words."""
 
 
+class LibraryError(DlrError):
+    """The runtime itself does not start here: that says nothing about the model."""
+
+
 class DlrModel:
     """A loaded model with one image as its input, asked by one thread at a time."""
 
@@ -48,6 +52,7 @@ class DlrModel:
             folder: what the compiler wrote.
 
         Raises:
+            LibraryError: the library lacks a function.
             DlrError: the model is not one that this library can run.
         """
         self._functions = _declared(library)
@@ -65,12 +70,14 @@ class DlrModel:
         """The model in the folder of its library.
 
         Raises:
-            DlrError: no library for this machine, or the model is not one that it can run.
+            LibraryError: it is for another machine, or needs libraries that this one lacks, of a GPU say.
+            DlrError: the model is not one that it can run.
         """
         try:
-            return cls(CDLL(str(library.resolve())), library.parent.resolve(), input_name=input_name)
+            loaded = CDLL(str(library.resolve()))
         except OSError as error:
-            raise DlrError(f"{LIBRARY} cannot be loaded: {error}") from None
+            raise LibraryError(f"{LIBRARY} cannot be loaded: {error}") from None
+        return cls(loaded, library.parent.resolve(), input_name=input_name)
 
     def __call__(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """The first output for one image [1, 3, height, width], flat.
@@ -120,7 +127,7 @@ def _declared(library: Any) -> dict[str, Any]:
         try:
             function = getattr(library, name)
         except AttributeError:
-            raise DlrError(f"{LIBRARY} has no function {name}: it is older than version 1.6") from None
+            raise LibraryError(f"{LIBRARY} has no function {name}: it is older than version 1.6") from None
         function.argtypes, function.restype = arguments, c_int
         found[name] = function
     library.DLRGetLastError.argtypes, library.DLRGetLastError.restype = (), c_char_p

@@ -72,6 +72,7 @@ def compared(beat: Beat, package: Path, compiled: Compiled, split: Split | None)
         split: None where the model's dataset is gone.
 
     Raises:
+        NoRuntime: the runtime of the compiled model does not start here.
         Unusable: the compiled model does not load or does not answer.
         JobError: the source model does not, or the test split cannot be read.
     """

@@ -19,6 +19,10 @@ class Unusable(Exception):
     """The compiled model does not load or gives no usable answer: a finding about it, and no failure of the job."""
 
 
+class NoRuntime(Exception):
+    """Nothing here can run the compiled model, which may be as good as any; the message says why."""
+
+
 class Model(Protocol):
     """A loaded model; `runtime` names what executes it, with its version."""
 
@@ -38,25 +42,29 @@ class Compiled:
     """How many values answer one image."""
 
     @classmethod
-    def find(cls, folder: Path, *, input_name: str, outputs: int) -> Self | None:
-        """What can be run of the files in `folder`; None when they came without a runtime and need one from elsewhere.
+    def find(cls, folder: Path, *, input_name: str, outputs: int) -> Self:
+        """What can be run of the files in `folder`. A device looks for the same, in the same order.
 
-        A device looks for the same, in the same order.
+        Raises:
+            NoRuntime: they need a runtime from elsewhere.
         """
         for runtime, pattern in ((NEO, dlr.LIBRARY), (ONNX, "*.onnx")):
             if found := sorted(folder.rglob(pattern)):
                 return cls(runtime, found[0], input_name, outputs)
-        return None
+        raise NoRuntime("the compiler wrote no runtime beside the model")
 
     def load(self) -> "Loaded":
         """
         Raises:
-            Unusable: saying why.
+            NoRuntime: the runtime that came along does not start here.
+            Unusable: the model does not load.
         """
         try:
             if self.runtime == NEO:
                 return Loaded(dlr.DlrModel.load(self.path, input_name=self.input_name), self.outputs)
             return Loaded(_OnnxModel(self.path, self.input_name), self.outputs)
+        except dlr.LibraryError as error:
+            raise NoRuntime(str(error)) from None
         # A runtime raises its own kinds of errors on a file that it cannot use.
         except Exception as error:
             raise Unusable(f"the compiled model does not load: {error}") from None

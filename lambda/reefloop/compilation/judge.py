@@ -32,8 +32,8 @@ class Event(TypedDict):
 
 def handler(event: Event, _context: object) -> Package:
     """The package with its parity; or the target packaged again without the compiled files when these cannot be
-    shown to be as good as their source. What came without a runtime is nobody's to measure and ships as it is: its
-    device tests it on the golden images.
+    shown to be as good as their source. What came without a runtime that starts in the job is nobody's to measure and
+    ships as it is: its device tests it on the golden images.
 
     Raises:
         ModelInvalid, ArchiveInvalid, ObjectMissing: the model itself cannot be packed; the message says why.

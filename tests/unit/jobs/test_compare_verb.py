@@ -75,7 +75,6 @@ class Case:
         write_lines(self.inputs / "dataset" / "test.manifest", self.lines)
         split = measure.Split(self.inputs / "dataset" / "test.manifest", self.inputs / "images", ATTRIBUTE)
         found = Compiled.find(self.files / "compiled", input_name="image", outputs=len(LABELS))
-        assert found
         return measure.compared(lambda: None, self.files, found, split)
 
     @property
@@ -200,21 +199,32 @@ def test_a_compiled_model_that_cannot_be_asked_says_why(
 
 
 def test_a_model_that_does_not_load_is_a_finding_and_the_job_succeeds(case: Case) -> None:
-    case.compiled(b"not of this machine", dlr.LIBRARY)
+    case.compiled(b"not a graph")
     assert case.run() == 0
     assert set(case.found) == ALWAYS
-    assert case.found["loads"] is False
-    assert case.found["runtime"] == "dlr"
-    assert case.found["reason"].startswith("the compiled model does not load: libdlr.so cannot be loaded: ")
-    assert case.found["compiled_bytes"] == len("not of this machine")
+    assert (case.found["loads"], case.found["runtime"]) == (False, "onnxruntime-compiled")
+    assert case.found["reason"].startswith("the compiled model does not load: ")
+    assert case.found["compiled_bytes"] == len("not a graph")
 
 
-def test_a_model_that_came_without_a_runtime_is_not_said_to_be_wrong(case: Case) -> None:
-    for name in ("compiled.so", "compiled.params", "compiled_model.json"):
-        case.compiled(b"?", name)
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        (["compiled.so", "compiled.params", "compiled_model.json"], "no runtime beside the model"),
+        (["compiled.so", dlr.LIBRARY], "libdlr.so cannot be loaded: "),
+    ],
+    ids=["none", "of another machine"],
+)
+def test_a_model_without_a_runtime_for_this_machine_is_not_said_to_be_wrong(
+    case: Case, files: list[str], reason: str
+) -> None:
+    for name in files:
+        case.compiled(b"not of this machine", name)
     assert case.run() == 0
+    assert set(case.found) == ALWAYS
     assert (case.found["loads"], case.found["runtime"]) == (False, "")
-    assert "no runtime beside the model" in case.found["reason"]
+    assert case.found["reason"].startswith("nothing here runs the compiled model: ")
+    assert reason in case.found["reason"]
 
 
 def test_a_model_that_takes_its_process_down_is_a_finding(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,6 +243,13 @@ def test_neos_own_runtime_goes_before_a_graph_as_on_a_device(case: Case, monkeyp
     assert found["runtime"] == "dlr 1.10.0"
     assert (found["golden_agreement"], found["agreement"]) == (1.0, 1.0)
     assert found["difference"] < 1e-4
+
+
+def test_a_model_that_its_runtime_does_not_load_is_a_finding(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    case.compiled(b"", dlr.LIBRARY)
+    monkeypatch.setattr(dlr, "CDLL", lambda path: FakeLibrary(fails="CreateDLRModel"))
+    with pytest.raises(Unusable, match=r"does not load: CreateDLRModel failed: Check failed: index < 1$"):
+        case.measure()
 
 
 def test_both_models_are_asked_as_often_and_by_turns(case: Case) -> None:

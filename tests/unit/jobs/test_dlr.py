@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.comparison.dlr import CPU, DlrError, DlrModel
+from jobs.comparison.dlr import CPU, DlrError, DlrModel, LibraryError
 from tests.unit.jobs.dlr_library import FakeLibrary, brightness
 
 FOLDER = Path("/models/compiled")
@@ -75,12 +75,12 @@ def test_a_model_is_given_back_once() -> None:
 def test_a_runtime_that_is_too_old_is_named() -> None:
     library = FakeLibrary()
     del library.GetDLRDeviceType
-    with pytest.raises(DlrError, match=r"has no function GetDLRDeviceType: it is older than version 1\.6$"):
+    with pytest.raises(LibraryError, match=r"has no function GetDLRDeviceType: it is older than version 1\.6$"):
         loaded(library)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x7fELF of another machine"])
 def test_a_library_that_this_machine_cannot_load_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "libdlr.so").write_bytes(content)
-    with pytest.raises(DlrError, match=r"libdlr.so cannot be loaded: "):
+    with pytest.raises(LibraryError, match=r"libdlr.so cannot be loaded: "):
         DlrModel.load(tmp_path / "libdlr.so", input_name="image")
