@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from reefloop.compilation import rules
 from reefloop.compilation.targets import DEFAULT, NAME, TARGETS, Target
-from settings.branch import Branch, Seconds
+from settings.branch import Branch
 
 MeasuredOn = Annotated[str, Field(pattern=r"^(|host|ml\.[a-z0-9-]+\.[a-z0-9]+)$")]
 
@@ -15,8 +15,9 @@ class EndpointSettings(Branch):
     """A short-lived endpoint for each cloud target: made, asked once, deleted."""
 
     enabled: bool = False
-    timeout_seconds: Seconds = 1800
-    """An endpoint that does not serve by then has failed."""
+    timeout_seconds: int = Field(1800, ge=1, le=3600)
+    """An endpoint that does not serve by then has failed. SageMaker itself waits no longer for a container:
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html"""
 
 
 class PlatformSettings(Branch):

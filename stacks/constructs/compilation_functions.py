@@ -37,7 +37,7 @@ class CompilationFunctions:
 
     def prepare(self) -> FunctionTask:
         function = self._function("Prepare", INSTANCE_TYPE=self._jobs_settings.instance_type)
-        grant_objects(function, self._storage.data_bucket, read=["models/*"], write=["models/*"])
+        grant_objects(function, self._storage.data_bucket, read=["models/*"], write=["models/*/source/*"])
         event = {
             c.INPUT: sfn.JsonPath.object_at(path()),
             # As JSON, since jsii knows no tuples.
@@ -72,7 +72,7 @@ class CompilationFunctions:
 
     def summarize(self) -> FunctionTask:
         function = self._function("Summarize", MINIMUM_TARGETS=str(self._settings.minimum_targets))
-        grant_objects(function, self._storage.data_bucket, write=["models/*"])
+        grant_objects(function, self._storage.data_bucket, write=["models/*/compilation.json"])
         self._storage.grant_registry(function, update=True)
         event = {c.MODEL_VERSION: at(c.MODEL_VERSION), c.PACKAGES: sfn.JsonPath.list_at(path(c.PACKAGES))}
         return self._task("Summarize", function, event)
@@ -84,7 +84,7 @@ class CompilationFunctions:
             name, memory_mib=1024, scratch_mib=_SCRATCH_MIB, ARTIFACT_BUCKET=bucket.bucket_name, **environment
         )
         grant_objects(function, self._storage.data_bucket, read=["models/*"])
-        grant_objects(function, bucket, read=["models/*"], write=["models/*"])
+        grant_objects(function, bucket, write=["models/*"])
         return function
 
     def _function(

@@ -42,10 +42,10 @@ class TargetPackage:
         self._done = sfn.Pass(scope, "Packaged", input_path=path(c.PACKAGED, c.PACKAGE))
         self._nothing = sfn.Pass(scope, "NotPackaged", parameters=_no_package())
         role = JobRole(scope, "JobRole")
-        grant_objects(role, storage.data_bucket, read=["models/*"], write=["models/*"])
+        grant_objects(role, storage.data_bucket, read=["models/*/source/*"], write=["models/*/compiled/*"])
         comparison_role = JobRole(scope, "ComparisonJobRole", repository=jobs.repository)
         grant_objects(
-            comparison_role, storage.data_bucket, read=["datasets/*", "images/*", "models/*"], write=["models/*"]
+            comparison_role, storage.data_bucket, read=["datasets/*", "images/*"], write=["models/*/comparisons/*"]
         )
         grant_objects(comparison_role, storage.artifact_bucket, read=["models/*"])
         self.statements: list[iam.PolicyStatement] = [

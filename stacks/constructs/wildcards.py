@@ -43,7 +43,7 @@ _ALLOWED: Final = (
     (r"reefloop-(compilation|deployment)/.+", rf"{_ARTIFACTS}/models/\*", "packages are named by model and target"),
     (
         r"reefloop-compilation/.+",
-        rf"{_DATA}/models/\*/((compiled|endpoint)/\*|model\.tar\.gz)",
+        rf"{_DATA}/models/\*/((source|compiled|comparisons|endpoint)/\*|model\.tar\.gz|compilation\.json)",
         "a model is named when it is trained",
     ),
     (

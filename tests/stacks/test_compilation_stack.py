@@ -13,7 +13,7 @@ from reefloop.payloads import Package, PackageInput
 from settings import Settings
 from stacks.constructs.compilation_job import AROUND_SECONDS
 from stacks.constructs.polling import growing
-from tests.stacks.conftest import Templates, definition, listed, only, statements, text
+from tests.stacks.conftest import Templates, definition, listed, only, resources, statements, text
 
 EVERY = "every target, tried"
 
@@ -172,14 +172,54 @@ def test_all_targets_for_a_day_take_less_events_than_an_execution_may_have(
 # ---- What they may do ------------------------------------------------------------------------------------------------
 
 
-def test_a_comparison_reads_packages_and_the_test_split_and_writes_what_it_found(sandbox: Templates) -> None:
+@pytest.mark.parametrize(
+    ("role", "read", "written"),
+    [
+        ("ComparisonJobRole", {"datasets/*", "images/*", "models/*"}, {"models/*/comparisons/*"}),
+        ("PrepareFunctionRole", {"models/*"}, {"models/*/source/*"}),
+        ("PackageFunctionRole", {"models/*", "datasets/*"}, {"models/*"}),
+        ("JudgeFunctionRole", {"models/*"}, {"models/*"}),
+        ("SummarizeFunctionRole", set(), {"models/*/compilation.json"}),
+    ],
+)
+def test_each_reads_what_it_works_on_and_writes_what_it_makes(
+    sandbox: Templates, role: str, read: set[str], written: set[str]
+) -> None:
     found: dict[str, set[str]] = {}
-    for statement in statements(sandbox["compilation"], "ComparisonJobRole"):
+    for statement in statements(sandbox["compilation"], role):
         for action in listed(statement["Action"]):
             found.setdefault(action, set()).update(text(one).partition("/")[2] for one in listed(statement["Resource"]))
-    assert found["s3:GetObject"] == {"datasets/*", "images/*", "models/*"}
-    assert found["s3:PutObject"] == {"models/*"}
+    assert found.get("s3:GetObject", set()) == read
+    assert found["s3:PutObject"] == written
     assert "s3:DeleteObject" not in found
+
+
+def test_packages_are_written_into_the_artifact_bucket_and_nowhere_else(sandbox: Templates) -> None:
+    for role in ("PackageFunctionRole", "JudgeFunctionRole"):
+        buckets = {
+            text(resource).rpartition(":")[2]
+            for statement in statements(sandbox["compilation"], role)
+            for resource in listed(statement["Resource"])
+            if "s3:PutObject" in listed(statement["Action"])
+        }
+        assert len(buckets) == 1
+        assert "ArtifactBucket" in buckets.pop()
+
+
+def test_neo_reads_sources_and_writes_what_it_compiles(sandbox: Templates) -> None:
+    [policy] = [
+        policy["PolicyDocument"]["Statement"]
+        for name, policy in resources(sandbox["compilation"], "AWS::IAM::Policy").items()
+        if name.startswith("JobRole")
+    ]
+    objects = {
+        action: text(resource).partition("/")[2]
+        for statement in policy
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+        if action in ("s3:GetObject", "s3:PutObject")
+    }
+    assert objects == {"s3:GetObject": "models/*/source/*", "s3:PutObject": "models/*/compiled/*"}
 
 
 def test_summarize_notes_what_the_targets_got_in_the_registry_and_registers_nothing(sandbox: Templates) -> None:

@@ -154,9 +154,11 @@ def test_the_stage_that_the_readme_shows_is_valid() -> None:
 
 @pytest.mark.parametrize("page", ["compilation", "operations"])
 def test_settings_of_targets_that_a_page_shows_are_valid(page: str) -> None:
-    (shown,) = re.findall(r"^ *```json\n( *\"compilation\".*?)```", text_of(ROOT / "docs" / f"{page}.md"), re.M | re.S)
-    settings = Settings.load("sandbox", context={"stages": {"sandbox": json.loads(f"{{{shown}}}")}})
-    assert settings.compilation.chosen
+    found = re.findall(r"^ *```json\n( *\"compilation\".*?)```", text_of(ROOT / "docs" / f"{page}.md"), re.M | re.S)
+    assert found
+    for shown in found:
+        settings = Settings.load("sandbox", context={"stages": {"sandbox": json.loads(f"{{{shown}}}")}})
+        assert settings.compilation.chosen
 
 
 def test_every_state_that_the_architecture_names_is_in_a_stack() -> None:

@@ -12,10 +12,8 @@ from reefloop.compilation import containers
 from reefloop.compilation.targets import Target
 from reefloop.payloads import CompilationTarget, Hosting, Package
 
-# What SageMaker waits for a download and for a container at most, and what it takes at least:
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
+# The least that SageMaker takes: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
 _LEAST_SECONDS: Final = 60
-_MOST_SECONDS: Final = 3600
 
 
 class NoContainer(Exception):
@@ -62,7 +60,7 @@ def handler(event: Event, _context: object) -> Hosting:
         image, script_uri=script_uri, inputs=containers.inputs(target), region=os.environ["AWS_REGION"]
     )
     # SageMaker itself must give up in time: an endpoint that is still being made cannot be deleted.
-    patience_seconds = min(max(env.timeout_seconds, _LEAST_SECONDS), _MOST_SECONDS)
+    patience_seconds = max(env.timeout_seconds, _LEAST_SECONDS)
     return Hosting(
         container={"Image": image, "ModelDataUrl": model_uri, "Environment": variables},
         variants=[
