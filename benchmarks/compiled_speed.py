@@ -18,6 +18,7 @@ import copy
 import json
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -114,7 +115,10 @@ def resnet(folder: Path) -> Subject:
     pictures = [images.as_input(images.load(one, 224)) for one in make_images(folder / "resnet", SPECIES, 1, UNSEEN)]
     example = (torch.from_numpy(pictures[0]),)
     names: dict[str, Any] = {"input_names": [INPUT], "output_names": [OUTPUT]}
-    torch.onnx.export(network, example, str(path), dynamo=False, opset_version=OPSET, **names)
+    with warnings.catch_warnings():
+        # The TorchScript exporter is deprecated and the only one that writes opset 11.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(network, example, str(path), dynamo=False, opset_version=OPSET, **names)
     return Subject("ResNet-18, 224 pixels", network, graphs(path, pictures), pictures, 0, [])
 
 
