@@ -1,9 +1,7 @@
 """The compilation machine, executed: 13 of 15 targets fail, each in its own way, and the other two ship."""
 
 import hashlib
-import io
 import json
-import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,13 +10,10 @@ import pytest
 
 from offline.account import Account
 from reefloop.compilation.targets import TARGETS
-from reefloop.contracts import model_key
-from tests.edge import model_packages
 from tests.workflow import mxnet_example
+from tests.workflow.compiling import MODEL, jobs, of, packages, put_model, running
 from tests.workflow.deployed import Deployed, synthesize
 from tests.workflow.in_flight import eventually
-
-MODEL = "colours-00000001"
 
 # How each target fails, and the kind of failure that it is told as.
 BY_THE_COMPILER: Mapping[str, tuple[str, str]] = {
@@ -56,49 +51,6 @@ def compilation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 def _no_faults_left(compilation: Deployed) -> Iterator[None]:
     yield
     compilation.account.faults.clear()
-
-
-def put_model(deployed: Deployed) -> None:
-    package = model_packages.write(deployed.folder / "model", version=MODEL)
-    model_packages.edit(package, "model.json", metrics={"test_accuracy": 0.9, "test_objects": 100})
-    files = {
-        "model.json": (package / "model.json").read_bytes(),
-        "model.tar.gz": tarball(package, "model.onnx", "labels.json", "model.json", "golden"),
-        "source/model.tar.gz": tarball(package, "model.onnx"),
-    }
-    for name, body in files.items():
-        deployed.client("s3").put_object(Bucket=deployed.project.data_bucket, Key=model_key(MODEL, name), Body=body)
-
-
-def tarball(folder: Path, *names: str) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name in names:
-            archive.add(folder / name, arcname=name)
-    return packed.getvalue()
-
-
-def of(target: str) -> Callable[[Mapping[str, Any]], bool]:
-    """Whether a compilation job is for a target."""
-    return lambda job: job["OutputConfig"]["S3OutputLocation"].endswith(f"/compiled/{target}")
-
-
-def packages(execution: dict[str, Any]) -> dict[str, Any]:
-    assert execution["status"] == "SUCCEEDED", execution
-    return {package["target"]: package for package in execution["output"]["packages"]}
-
-
-def jobs(compilation: Deployed, target: str) -> list[dict[str, Any]]:
-    """The compilation jobs that there ever were for a target."""
-    describe = compilation.client("sagemaker").describe_compilation_job
-    made = [describe(CompilationJobName=name) for name in compilation.job_names("Compilation")]
-    return [job for job in made if of(target)(job)]
-
-
-def running(compilation: Deployed, target: str) -> list[str]:
-    """The names of the jobs for a target that are at work."""
-    found = jobs(compilation, target)
-    return [job["CompilationJobName"] for job in found if job["CompilationJobStatus"] == "INPROGRESS"]
 
 
 @pytest.fixture(scope="module")
