@@ -4,6 +4,7 @@ The compiled model runs in a process of its own: one that crashes or hangs is a 
 """
 
 import argparse
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -23,6 +24,7 @@ SILENCE_SECONDS: Final = 300.0
 def run(root: Root, arguments: list[str]) -> None:
     """Write comparison.json: what payloads.Parity says, and besides
 
+    package         SHA-256 of the package that was looked at
     loads           whether the compiled model loads and answers; without it all figures but the sizes are missing
     reason          why not
     runtime         what runs it; "" when nothing here can, which says nothing about the model
@@ -31,9 +33,11 @@ def run(root: Root, arguments: list[str]) -> None:
         JobError: a missing input, or a package whose own model is broken; nothing about the compiled one.
     """
     options = _options(arguments)
-    package = _unpacked(root)
+    given = _given(root)
+    package = _unpacked(given, root.scratch("package"))
     compiled = package / "compiled"
     found = {
+        "package": _sha256(given),
         "instance_type": options.instance_type,
         "compiled_bytes": sum(path.stat().st_size for path in compiled.rglob("*") if path.is_file()),
         "source_bytes": (package / "model.onnx").stat().st_size,
@@ -50,22 +54,30 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _unpacked(root: Root) -> Path:
-    """The files of the one package among the inputs."""
-    given = root.processing_input("package")
-    packages = sorted(given.rglob("*.zip"))
+def _given(root: Root) -> Path:
+    """The one package among the inputs."""
+    folder = root.processing_input("package")
+    packages = sorted(folder.rglob("*.zip"))
     if len(packages) != 1:
         names = ", ".join(path.name for path in packages) or "none"
-        raise JobError(f"{given} must hold one package, a ZIP; it holds {names}")
-    folder = root.scratch("package")
+        raise JobError(f"{folder} must hold one package, a ZIP; it holds {names}")
+    return packages[0]
+
+
+def _unpacked(package: Path, folder: Path) -> Path:
     try:
-        with zipfile.ZipFile(packages[0]) as archive:
+        with zipfile.ZipFile(package) as archive:
             archive.extractall(folder)
     except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise JobError(f"the package {packages[0].name} cannot be unpacked: {error}") from None
+        raise JobError(f"the package {package.name} cannot be unpacked: {error}") from None
     if not (folder / "model.onnx").is_file():
-        raise JobError(f"the package {packages[0].name} has no model.onnx, which the compiled model is compared with")
+        raise JobError(f"the package {package.name} has no model.onnx, which the compiled model is compared with")
     return folder
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _split(root: Root, attribute: str) -> Split | None:

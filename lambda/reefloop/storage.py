@@ -18,6 +18,8 @@ from reefloop import clients
 _MISSING: Final = frozenset({"404", "NoSuchKey"})
 
 _CHUNK_BYTES: Final = 1 << 20
+# Of a SHA-256 in hexadecimal: enough to name one of a few.
+DIGEST_DIGITS: Final = 16
 
 
 class ObjectMissing(Exception):
@@ -139,9 +141,9 @@ def put_once(bucket: str, key: str, path: Path) -> None:
 
 
 def digest(path: Path) -> str:
-    """The first 16 hexadecimal digits of a file's SHA-256: enough to name one of a few."""
+    """The first DIGEST_DIGITS of a file's SHA-256."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGEST_DIGITS]
 
 
 def download(bucket: str, key: str, file: BinaryIO) -> None:

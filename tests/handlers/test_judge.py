@@ -15,6 +15,7 @@ from reefloop.payloads import CompilationTarget, Package, Packaged, Parity
 from tests.any import any_model_files, any_model_version, any_package, tar_gz
 from tests.handlers.account import ARTIFACTS, Account
 
+DIGEST = 64 * "a"
 PARITY = Parity(
     runtime="onnxruntime 1.32.0",
     instance_type="ml.m5.xlarge",
@@ -51,7 +52,7 @@ def judged(
     account.put(f"models/{version}/model.tar.gz", tar_gz(any_model_files(version)))
     if found is not None:
         account.put_json(f"models/{version}/comparisons/{target}/comparison.json", found)
-    before = any_package(target)
+    before = any_package(target, key=f"models/{version}/packages/{DIGEST[:16]}/{target}.zip")
     event = judge.Event(
         model_version=version,
         target=CompilationTarget(
@@ -69,7 +70,11 @@ def judged(
 
 
 def loaded(**figures: object) -> dict[str, Any]:
-    return {**PARITY, "loads": True, "reason": "", **figures}
+    return {"package": DIGEST, **PARITY, "loads": True, "reason": "", **figures}
+
+
+def unloaded(*, runtime: str, reason: str, package: str = DIGEST) -> dict[str, Any]:
+    return {"package": package, "loads": False, "runtime": runtime, "reason": reason}
 
 
 def test_a_model_as_good_as_its_source_ships_with_its_figures(account: Account) -> None:
@@ -99,12 +104,14 @@ def test_without_a_test_split_the_golden_images_decide(account: Account) -> None
         (loaded(accuracy=0.91), "right on 91.00% of 100 test objects and its source on 93.00%; .* lose 1.00%"),
         (loaded(golden_agreement=0.5, difference=12.345), "1 of 2 golden images another label .* differs by 12.3"),
         (
-            {"loads": False, "runtime": "dlr", "reason": "the compiled model does not load: CreateDLRModel failed"},
+            unloaded(runtime="dlr", reason="the compiled model does not load: CreateDLRModel failed"),
             "the compiled model does not load: CreateDLRModel failed",
         ),
+        (loaded(package="1" * 64), r"could not be measured on ml\.m5\.xlarge: .* is about another package"),
+        (unloaded(package="1" * 64, runtime="", reason="no runtime"), "is about another package"),
         (None, r"could not be measured on ml\.m5\.xlarge: .*comparison\.json"),
     ],
-    ids=["loses", "golden", "does not load", "nothing was written"],
+    ids=["loses", "golden", "does not load", "another's figures", "another's finding", "nothing was written"],
 )
 def test_a_model_that_fails_is_packaged_again_without_its_compiled_files(
     account: Account, found: dict[str, Any] | None, reason: str
@@ -133,7 +140,7 @@ def test_a_target_without_a_portable_model_is_refused(account: Account) -> None:
 
 
 def test_what_came_without_a_runtime_ships_unmeasured(account: Account) -> None:
-    found = {"loads": False, "runtime": "", "reason": "the compiler wrote no runtime beside the model"}
+    found = unloaded(runtime="", reason="the compiler wrote no runtime beside the model")
     before, after = judged(account, found)
     assert after == before
     assert after["parity"] is None

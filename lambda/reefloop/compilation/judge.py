@@ -61,16 +61,21 @@ def handler(event: Event, _context: object) -> Package:
 
 
 def _found(bucket: str, event: Event) -> dict[str, Any]:
-    """comparison.json; where there is none of this comparison, the same fields saying that it could not be made."""
+    """comparison.json; where there is none of this package, the same fields saying that it could not be made.
+
+    The file of an earlier execution, or of one at the same time, is about another package.
+    """
     target = event["target"]
     if error := event.get("error"):
-        # An earlier comparison may have left a file: it is about another package.
         return _unmeasured(target, _reason(error))
     key = contracts.model_key(event["model_version"], f"comparisons/{target['name']}/comparison.json")
     try:
         found: dict[str, Any] = storage.read_json(bucket, key)
     except (storage.ObjectMissing, storage.ObjectInvalid) as fault:
         return _unmeasured(target, str(fault))
+    digest = str(found.get("package"))[: storage.DIGEST_DIGITS]
+    if contracts.package_key(event["model_version"], target["name"], digest) != event["packaged"]["package"]["key"]:
+        return _unmeasured(target, f"{storage.uri(bucket, key)} is about another package: start the stage again")
     return found
 
 

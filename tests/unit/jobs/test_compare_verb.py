@@ -1,5 +1,6 @@
 """The comparison job: a compiled model is asked what its source is asked, and whatever it does is written down."""
 
+import hashlib
 import json
 import os
 import re
@@ -29,7 +30,7 @@ LABELS = ["crab", "squid", "eel"]
 WEIGHTS = GAIN * np.eye(3, dtype=np.float32)
 FIGURES = {"golden", "golden_agreement", "difference", "objects", "agreement", "accuracy", "source_accuracy"}
 TIMES = {"p50_ms", "p99_ms", "source_p50_ms", "source_p99_ms"}
-ALWAYS = {"loads", "reason", "runtime", "instance_type", "compiled_bytes", "source_bytes"}
+ALWAYS = {"package", "loads", "reason", "runtime", "instance_type", "compiled_bytes", "source_bytes"}
 
 
 class Case:
@@ -53,6 +54,10 @@ class Case:
     def image(self, number: int) -> Path:
         return self.inputs / "images" / "images" / f"{number}.png"
 
+    @property
+    def package(self) -> Path:
+        return self.inputs / "package" / "linux-x86_64.zip"
+
     def compiled(self, content: onnx.ModelProto | bytes, name: str = "compiled.onnx") -> Path:
         """Give the package a file that a compiler wrote."""
         path = self.files / "compiled" / name
@@ -62,9 +67,8 @@ class Case:
 
     def run(self) -> int:
         write_lines(self.inputs / "dataset" / "test.manifest", self.lines)
-        target = self.inputs / "package" / "linux-x86_64.zip"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(target, "w") as archive:
+        self.package.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(self.package, "w") as archive:
             for path in sorted(self.files.rglob("*")):
                 archive.write(path, path.relative_to(self.files))
         with ml_root(self.root):
@@ -129,6 +133,7 @@ def test_a_model_that_is_its_source_agrees_on_every_object(faithful: Case) -> No
 def test_a_comparison_says_where_it_was_made_how_fast_both_are_and_how_large(faithful: Case) -> None:
     found = faithful.found
     assert set(found) == ALWAYS | FIGURES | TIMES
+    assert found["package"] == hashlib.sha256(faithful.package.read_bytes()).hexdigest()
     assert found["instance_type"] == "ml.m5.xlarge"
     assert all(found[name] > 0 for name in TIMES)
     assert found["p50_ms"] <= found["p99_ms"]
