@@ -5,10 +5,10 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from reefloop import contracts as c
-from settings import JobsSettings
+from settings import JobsSettings, OperationsSettings
 from stacks.constructs.paths import at
 from stacks.constructs.processing import processing_job
-from stacks.constructs.sagemaker import JobRole, job_tags
+from stacks.constructs.sagemaker import JobRole, job_tags, until_there_is_room
 
 
 def comparison_job(
@@ -16,6 +16,7 @@ def comparison_job(
     construct_id: str,
     *,
     jobs_settings: JobsSettings,
+    operations: OperationsSettings,
     bucket: s3.IBucket,
     image_uri: str,
     role: JobRole,
@@ -48,4 +49,6 @@ def comparison_job(
         part=at(c.TARGET, c.NAME),
         tags=job_tags("compilation"),
         result=c.JOB,
+        # Several targets are compared at a time: none of them may lose what was compiled since the others were first.
+        retry=[until_there_is_room(operations)],
     )

@@ -9,7 +9,7 @@ from reefloop import contracts as c
 from settings import CompilationSettings, OperationsSettings
 from stacks.constructs.paths import path
 from stacks.constructs.polling import Patience, Polling
-from stacks.constructs.sagemaker import JobRole, job_tags
+from stacks.constructs.sagemaker import JobRole, job_tags, until_there_is_room
 from stacks.constructs.task import task
 
 # What a job may take besides its own time: it is queued, its container starts.
@@ -40,7 +40,7 @@ def compilation_job(
         integration="aws-sdk:sagemaker:createCompilationJob",
         request=_request(settings, role),
         result=sfn.JsonPath.DISCARD,
-        retry=[_until_there_is_room(operations)],
+        retry=[until_there_is_room(operations)],
     )
     describe = task(
         scope,
@@ -87,17 +87,6 @@ def _request(settings: CompilationSettings, role: JobRole) -> dict[str, Any]:
         "OutputConfig.$": path(c.TARGET, c.OUTPUT_CONFIG),
         "StoppingCondition": {"MaxRuntimeInSeconds": settings.max_runtime_seconds},
         "Tags": job_tags("compilation"),
-    }
-
-
-def _until_there_is_room(operations: OperationsSettings) -> dict[str, Any]:
-    """The account compiles so many models at a time; with the default pauses it is asked for twenty minutes."""
-    return {
-        "ErrorEquals": ["SageMaker.ResourceLimitExceededException"],
-        "IntervalSeconds": operations.poll_seconds,
-        "MaxAttempts": 6,
-        "BackoffRate": 1.5,
-        "JitterStrategy": "FULL",
     }
 
 

@@ -26,13 +26,14 @@ def processing_job(
     part: str = "0",
     tags: Sequence[Mapping[str, str]],
     result: str,
+    retry: Sequence[Mapping[str, Any]] = (),
 ) -> sfn.CustomState:
     """A state that runs one verb of the job container as a processing job.
 
     `inputs` is the path of its ProcessingInputs in the payload, since they differ from round to round; `outputs`
     maps the folder under /opt/ml/processing/output to the S3 URI it is uploaded to. An option or URI that starts
     with "States." or "$" is taken from the payload. `instance_type` is the path of another type in the payload than
-    that of the settings. `part` tells jobs apart that one state runs in a Map.
+    that of the settings. `part` tells jobs apart that one state runs in a Map. `retry` is as in `task`.
     """
     arguments: list[str] = [verb]
     for name, value in options.items():
@@ -61,6 +62,7 @@ def processing_job(
         selector={"ProcessingJobName.$": "$.ProcessingJobName"},
         result=result,
         timeout_seconds=settings.max_runtime_seconds + AROUND_SECONDS,
+        retry=retry,
     )
 
 

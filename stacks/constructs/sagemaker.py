@@ -5,7 +5,7 @@ written as Amazon States Language. Requests take only the fields that the optimi
 https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from settings import OperationsSettings
 from stacks.constructs.task import task
 
 
@@ -47,9 +48,11 @@ def run_job(
     selector: Mapping[str, str],
     result: str | None = None,
     timeout_seconds: int | None = None,
+    retry: Sequence[Mapping[str, Any]] = (),
 ) -> sfn.CustomState:
     """A state that runs a job to its end (`.sync`); what `selector` picks of its description lands at `result`, or
-    without one is the state's output. Without `timeout_seconds` it is the job, or the machine, that ends in time."""
+    without one is the state's output. Without `timeout_seconds` it is the job, or the machine, that ends in time.
+    `retry` is as in `task`."""
     return task(
         scope,
         construct_id,
@@ -58,7 +61,20 @@ def run_job(
         result=result,
         selector=selector,
         timeout_seconds=timeout_seconds,
+        retry=retry,
     )
+
+
+def until_there_is_room(operations: OperationsSettings) -> dict[str, Any]:
+    """A retrier: an account runs so many jobs of a kind at a time. With the default pauses it is asked again for
+    twenty minutes at most."""
+    return {
+        "ErrorEquals": ["SageMaker.ResourceLimitExceededException"],
+        "IntervalSeconds": operations.poll_seconds,
+        "MaxAttempts": 6,
+        "BackoffRate": 1.5,
+        "JitterStrategy": "FULL",
+    }
 
 
 def job_statements(scope: Construct, kind: JobKind, role: iam.IRole) -> list[iam.PolicyStatement]:

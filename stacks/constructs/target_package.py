@@ -62,6 +62,7 @@ class TargetPackage:
             scope,
             "Measure",
             jobs_settings=jobs_settings,
+            operations=operations,
             bucket=storage.data_bucket,
             image_uri=jobs.image_uri,
             role=comparison_role,

@@ -117,8 +117,9 @@ def test_a_job_that_is_there_already_is_followed_like_one_that_was_just_made(san
     assert anything["Next"] == "PackageRefused"
 
 
-def test_an_account_without_room_is_asked_again_after_pauses_that_grow(sandbox: Templates) -> None:
-    room = item(sandbox)["Create"]["Retry"][0]
+@pytest.mark.parametrize("state", ["Create", "Measure"])
+def test_an_account_without_room_is_asked_again_after_pauses_that_grow(sandbox: Templates, state: str) -> None:
+    room = item(sandbox)[state]["Retry"][0]
     assert room["ErrorEquals"] == ["SageMaker.ResourceLimitExceededException"]
     assert (room["IntervalSeconds"], room["BackoffRate"] > 1, room["MaxAttempts"]) == (60, True, 6)
 
