@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from reefloop.compilation import prepare, summarize
+from reefloop.compilation.failures import REASON_CHARACTERS
 from reefloop.compilation.prepare import TargetUnknown
 from reefloop.compilation.summarize import TooFewTargets
 from reefloop.compilation.targets import DEFAULT, TARGETS, Target
@@ -185,6 +186,12 @@ class TestPrepareAModelFromElsewhere:
     def test_a_tarball_that_holds_something_else_is_refused(self, account: Account, files: dict[str, bytes]) -> None:
         targets = prepared(OWN, targets=["linux-arm64"], model=own(account, files))
         assert targets["linux-arm64"]["refusal"].startswith("source: ")
+
+    def test_what_a_stranger_called_his_files_does_not_fill_the_payload(self, account: Account) -> None:
+        files = {f"{'/'.join(letter * 180 for _ in range(5))}": b"" for letter in "abcde"}
+        refusal = prepared(OWN, targets=["linux-arm64"], model=own(account, files))["linux-arm64"]["refusal"]
+        assert refusal.startswith("source: ")
+        assert len(refusal) == REASON_CHARACTERS
 
     def test_a_tarball_that_is_gone_refuses_every_target(self, account: Account) -> None:
         model = own(account)

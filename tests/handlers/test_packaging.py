@@ -14,7 +14,6 @@ from reefloop.compilation import artifact, package
 from reefloop.compilation.targets import TARGETS
 from reefloop.model_card import ModelInvalid
 from reefloop.payloads import Package, PackageInput, Parity
-from reefloop.storage import ObjectMissing
 from tests.any import any_bytes, any_model_card, any_model_files, any_model_version, tar_gz
 from tests.handlers.account import ARTIFACTS, DATA, Account
 
@@ -290,8 +289,16 @@ class TestOwnModel:
         assert made["failure"]["kind"] == "limit"
         assert account.keys(ARTIFACTS) == []
 
-    def test_one_whose_source_is_gone_is_not_taken_for_another(self, account: Account) -> None:
-        event = not_compiled(self.event(account, {"net.onnx": b"graph"}))
+    @pytest.mark.parametrize("source", [None, b"no tarball", tar_gz({"../net.onnx": b"graph"})])
+    def test_is_refused_for_the_same_reason_when_its_source_cannot_be_read(
+        self, account: Account, source: bytes | None
+    ) -> None:
+        event = not_compiled(self.event(account, {"net.onnx": b"graph"}), "source: it was cut off")
         account.s3.delete_object(Bucket=DATA, Key=f"models/{OWN}/source/model.tar.gz")
-        with pytest.raises(ObjectMissing, match=r"source/model\.tar\.gz does not exist"):
-            package.handler(event, None)
+        if source:
+            account.put(f"models/{OWN}/source/model.tar.gz", source)
+        made = packaged(event)
+        assert (made["outcome"], made["key"]) == ("refused", "")
+        assert made["failure"]
+        assert (made["failure"]["kind"], made["failure"]["reason"]) == ("source", "it was cut off")
+        assert account.keys(ARTIFACTS) == []

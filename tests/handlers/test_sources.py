@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from contextlib import nullcontext
 from typing import BinaryIO
 
 import pytest
@@ -95,8 +96,12 @@ class TestCheck:
         with pytest.raises(ArchiveInvalid, match="has 5000 bytes and may have 4097"):
             sources.check(uri, framework="ONNX", target=LINUX)
 
-    def test_many_targets_read_one_tarball_once(self, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-        uri = account.put("models/own-0123456789ab/source/model.tar.gz", tar_gz({"model.onnx": any_bytes()}))
+    @pytest.mark.parametrize("broken", [False, True])
+    def test_many_targets_read_one_tarball_once(
+        self, account: Account, monkeypatch: pytest.MonkeyPatch, broken: bool
+    ) -> None:
+        content = any_bytes() if broken else tar_gz({"model.onnx": any_bytes()})
+        uri = account.put("models/own-0123456789ab/source/model.tar.gz", content)
         fetched: list[str] = []
         download = storage.download
 
@@ -106,7 +111,8 @@ class TestCheck:
 
         monkeypatch.setattr(storage, "download", counted)
         for name in ("linux-x86_64", "linux-arm64", "imx8mplus"):
-            sources.check(uri, framework="ONNX", target=TARGETS[name])
+            with pytest.raises(ArchiveInvalid, match="no readable") if broken else nullcontext():
+                sources.check(uri, framework="ONNX", target=TARGETS[name])
         assert len(fetched) == 1
         account.put("models/own-0123456789ab/source/model.tar.gz", tar_gz({"other.txt": any_bytes()}))
         with pytest.raises(SourceInvalid, match=r"holds 'other\.txt'"):

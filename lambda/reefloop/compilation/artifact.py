@@ -20,7 +20,7 @@ class CompiledInvalid(Exception):
 
 
 class NotPortable(Exception):
-    """A model from elsewhere is no ONNX, which is all that runs on a device as it is."""
+    """A model from elsewhere is no readable ONNX model, which is all that runs on a device as it is."""
 
 
 def of_trained(path: Path, *, model_uri: str, compiled_uri: str, about: Mapping[str, str]) -> None:
@@ -60,15 +60,18 @@ def of_own(path: Path, *, source_uri: str, compiled_uri: str, about: Mapping[str
 
     Raises:
         CompiledInvalid: as of a trained model.
-        NotPortable: there is no compiled model, and no ONNX model either.
-        ArchiveInvalid, ObjectMissing: the source is unsafe, damaged or not there.
+        NotPortable: there is no compiled model, and no ONNX model either, or its tarball is unsafe, damaged or not
+            there.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if compiled_uri:
             _add_compiled(compiled_uri, folder, beside={})
         else:
-            found = tarballs.extract(source_uri, folder, wanted=lambda name: name.endswith(".onnx"))
+            try:
+                found = tarballs.extract(source_uri, folder, wanted=lambda name: name.endswith(".onnx"))
+            except (ArchiveInvalid, ObjectMissing) as error:
+                raise NotPortable(str(error)) from None
             if len(found) != 1:
                 raise NotPortable(f"{source_uri} holds no ONNX model, which is all that runs on a device as it is")
             (folder / next(iter(found))).rename(folder / "model.onnx")

@@ -42,6 +42,11 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "endpoint": Kind(
             "read the endpoint's log in /aws/sagemaker/Endpoints: whether the container started and what it answered"
         ),
+        "limit": Kind(
+            "lower compilation.max_concurrency, or ask Service Quotas for more compilation jobs at a time, and start "
+            "the stage again",
+            r"ResourceLimitExceeded|service limit|Throttling|rate exceeded|quota.{0,20}exceed|too ?many ?requests",
+        ),
         "operator": Kind(
             "the compiler lacks an operator of the model: replace it in the network, or export with an older operator "
             "set, and train again",
@@ -50,11 +55,6 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "region": Kind(
             "keep the model in a bucket of the stage's own region, and choose targets that Neo offers there",
             r"is in region|different from .{0,40}region|in (this|the) region|PermanentRedirect",
-        ),
-        "limit": Kind(
-            "lower compilation.max_concurrency, or ask Service Quotas for more compilation jobs at a time, and start "
-            "the stage again",
-            r"ResourceLimitExceeded|service limit|Throttling|rate exceeded|quota.{0,20}exceed|too ?many ?requests",
         ),
         "permissions": Kind(
             "let the role of the compilation jobs read and write below models/ of the data bucket: a bucket policy, a "
@@ -116,7 +116,8 @@ def _is(kind: str, words: str) -> bool:
 
 
 def _failure(kind: str, words: str) -> Failure:
-    line = " ".join(words.split())
+    # Nothing that would do something to a terminal or a log: the words may be a stranger's, as names in a model are.
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in words).split())
     shown = line if len(line) <= REASON_CHARACTERS else f"{line[: REASON_CHARACTERS - 1]}…"
     return Failure(kind=kind, reason=shown or "no reason was given", advice=KINDS[kind].advice)
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from reefloop import contracts, environment, model_card, storage
 from reefloop.compilation import requests
+from reefloop.compilation.failures import REASON_CHARACTERS
 from reefloop.compilation.requests import Refused
 from reefloop.compilation.targets import TARGETS, Target
 from reefloop.model_card import ModelCard
@@ -73,5 +74,6 @@ def _item(env: Environment, version: str, target: Target, model: ModelCard | Own
         else:
             item["input_config"] = requests.of_own(target, model)
     except Refused as error:
-        item["refusal"] = str(error)
+        # It may quote a tarball, and the items of all targets share a payload.
+        item["refusal"] = str(error)[:REASON_CHARACTERS]
     return item

@@ -35,14 +35,20 @@ def names(uri: str) -> list[str]:
         ObjectMissing, ArchiveInvalid: as `extract` does.
     """
     found = storage.find(*storage.split_uri(uri))
-    return list(_names(uri, found.etag if found else ""))
+    names, fault = _names(uri, found.etag if found else "")
+    if fault:
+        raise ArchiveInvalid(fault)
+    return list(names)
 
 
 @lru_cache(maxsize=4)
-def _names(uri: str, _etag: str) -> tuple[str, ...]:
-    """Many targets are compiled from one tarball: it is read once."""
-    with _fetched(uri, _LIMITS) as file:
-        return tuple(archive.names(file, source=uri))
+def _names(uri: str, _etag: str) -> tuple[tuple[str, ...], str]:
+    """The names, or what is wrong. Many targets are compiled from one tarball: it is read once, also a broken one."""
+    try:
+        with _fetched(uri, _LIMITS) as file:
+            return tuple(archive.names(file, source=uri)), ""
+    except ArchiveInvalid as error:
+        return (), str(error)
 
 
 @contextmanager
