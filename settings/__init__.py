@@ -31,6 +31,14 @@ __all__ = [
     "WorkstationSettings",
 ]
 
+# What pydantic says in words of Python.
+_IN_PLAIN_WORDS: Final = {
+    "missing": "it must be given",
+    "tuple_type": "it must be a list",
+    "dict_type": "it must be an object",
+    "string_type": "it must be a text",
+}
+
 STAGES: Final = ("laptop", "sandbox", "production")
 
 
@@ -95,6 +103,6 @@ class Settings(Branch):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "settings"
-            reason = first["msg"].removeprefix("Value error, ")
+            reason = _IN_PLAIN_WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
             given = "" if isinstance(first["input"], dict | Branch) else f" is {first['input']!r}"
             raise SettingsError(f"stages.{name}.{where} in cdk.json{given}: {reason}") from None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from reefloop.compilation import rules
 from reefloop.compilation.targets import DEFAULT, NAME, TARGETS, Target
@@ -31,7 +31,7 @@ class PlatformSettings(Branch):
 class OwnTarget(Branch):
     """A target that the table does not have: reefloop.compilation.targets.Target says what each field means."""
 
-    name: str = Field(pattern=NAME.pattern, max_length=40)
+    name: str = Field(max_length=40)
     device: str = ""
     platform: PlatformSettings | None = None
     compiler_options: dict[str, Any] = {}
@@ -39,6 +39,13 @@ class OwnTarget(Branch):
     runtime: Literal["dlr", "onnxruntime", "coreml"] = "dlr"
     portable: bool = True
     measured_on: MeasuredOn = ""
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if not NAME.fullmatch(name):
+            raise ValueError("a name has small letters from a to z and digits, with a single - or _ between them")
+        return name
 
     @model_validator(mode="after")
     def _neo_takes_it(self) -> Self:
@@ -93,7 +100,10 @@ class CompilationSettings(Branch):
         if not self.targets or len(set(self.targets)) != len(self.targets):
             raise ValueError(f"targets must name at least one target, each once; got {list(self.targets)}")
         if self.minimum_targets > len(self.targets):
-            raise ValueError(f"minimum_targets {self.minimum_targets} is more than the {len(self.targets)} targets")
+            raise ValueError(
+                f"minimum_targets {self.minimum_targets} is more than the {len(self.targets)} that targets names: name "
+                "more, or ask for fewer"
+            )
         return self
 
     @model_validator(mode="after")
