@@ -17,6 +17,8 @@ _EXAMPLES: Final = {"NCHW": '{"data":[1,3,224,224]}', "NHWC": '{"input":[1,224,2
 # How many channels an image has: grey, colours, colours with alpha.
 _CHANNELS: Final = (1, 3, 4)
 _SHOWN: Final = 80
+# Lengths are 32-bit numbers in what Neo is made of: https://github.com/apache/tvm/pull/4031
+_LONGEST_SIDE: Final = 2**31 - 1
 _RANGE: Final = re.compile(r"([0-9]{1,9})\.\.([0-9]{1,9})")
 _FIELDS_OF_CORE_ML: Final = ("shape", "default_shape", "type", "bias", "scale")
 
@@ -47,7 +49,8 @@ def _inputs(framework: str, target: Target, text: str) -> Iterator[tuple[str, li
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        raise TargetInvalid(f"the data input {_shown(text)} is not JSON") from None
+        example = _EXAMPLES[FRAMEWORKS[framework].layout or "NCHW"]
+        raise TargetInvalid(f"the data input {_shown(text)} is not JSON: {example}, with double quotes") from None
     if isinstance(value, list) and framework == "PYTORCH":
         value = {f"input{number}": entry for number, entry in enumerate(value)}
     if not isinstance(value, dict) or not value:
@@ -98,10 +101,10 @@ def _check_shape(name: str, shape: Any, framework: str, layout: Layout) -> None:
             f"input {_shown(name)} has {_shown(shape)} for its shape; it must have a list of lengths: [1,3,224,224]"
         )
     for length in shape:
-        if not isinstance(length, int) or isinstance(length, bool) or length < 1:
+        if not isinstance(length, int) or isinstance(length, bool) or not 1 <= length <= _LONGEST_SIDE:
             raise TargetInvalid(
                 f"input {_shown(name)} has shape {_shown(shape)}: Neo compiles static shapes, so every length must be "
-                "a whole number from 1 up"
+                f"a whole number from 1 to {_LONGEST_SIDE}"
             )
     if layout and len(shape) == 4:
         place, other = (1, 3) if layout == "NCHW" else (3, 1)

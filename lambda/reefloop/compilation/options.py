@@ -87,9 +87,10 @@ _OPTIONS: Final = (
         _core_ml,
         "Core ML",
         _text(r"[\w-][\w. -]*"),
-        "the name of a file in the tarball, without a folder",
+        "the name of a file in the tarball, without a folder, in letters from a to z, digits, blanks and . _ -",
     ),
-    # The page of devices has these two, so spelled, for TensorFlow 2 in place of the three versions.
+    # The page of devices has these two, so spelled, for TensorFlow 2 in place of the three versions: in the row of the
+    # Nano, with the code of a Xavier.
     Option(
         "JETPACK_VERSION",
         _jetson,

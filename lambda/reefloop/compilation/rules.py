@@ -34,6 +34,10 @@ MADE_HERE: Final = ("ONNX", "PYTORCH")
 _VERSION: Final = re.compile(r"[0-9]\.[A-Za-z0-9.]{1,8}")
 # https://docs.aws.amazon.com/greengrass/v2/developerguide/component-recipe-reference.html
 _GREENGRASS: Final = {"os": ("linux", "windows", "darwin"), "architecture": ("amd64", "x86", "aarch64", "arm")}
+_CORES: Final = {"X86_64": "amd64", "X86": "x86", "ARM64": "aarch64", "ARM_EABI": "arm", "ARM_EABIHF": "arm"}
+_SYSTEMS: Final = {"LINUX": "linux", "WINDOWS": "windows", "IOS": "darwin"}
+# Instances with a g behind their generation have ARM processors, and the image of the jobs is for x86_64.
+_GRAVITON: Final = re.compile(r"ml\.[a-z]+[0-9]+g[a-z]*\..*")
 _FAMILIES: Final = {"edge": "devices", "cloud": "instances", "neuron": "Neuron instances"}
 
 
@@ -165,17 +169,21 @@ def check_target(target: Target) -> None:
         raise TargetInvalid(
             f"{target.named} has runtime {target.runtime!r}: coreml runs what is compiled for coreml, and nothing else"
         )
-    if target.measured_on and not _runs_in_a_job(hardware):
-        raise TargetInvalid(
-            f"{target.named} cannot be measured on {target.measured_on!r}: no job runs code for {hardware.name}"
-        )
+    if target.measured_on and (why := _unmeasurable(hardware, target.measured_on)):
+        raise TargetInvalid(f"{target.named} cannot be measured on {target.measured_on!r}: {why}")
     if target.greengrass:
         _check_greengrass(target, target.greengrass)
 
 
-def _runs_in_a_job(hardware: Hardware) -> bool:
+def _unmeasurable(hardware: Hardware, instance_type: str) -> str:
+    """Why a job on this instance type cannot run what is compiled for the hardware, "" when it can."""
+    if _GRAVITON.fullmatch(instance_type):
+        return "the image of the jobs is for x86_64"
+    if hardware.name.startswith("ml_"):
+        family = hardware.name.replace("_", ".")
+        return "" if instance_type.startswith(f"{family}.") else f"give an instance type of its own family, {family}.…"
     plain = hardware.os == "LINUX" and hardware.arch == "X86_64" and not hardware.accelerator
-    return plain or hardware.name.startswith("ml_")
+    return "" if plain else f"no job runs code for {hardware.name}"
 
 
 def _check_greengrass(target: Target, platform: Mapping[str, str]) -> None:
@@ -183,4 +191,13 @@ def _check_greengrass(target: Target, platform: Mapping[str, str]) -> None:
         if (value := platform.get(attribute)) not in allowed:
             raise TargetInvalid(
                 f"{target.named} has {value!r} for greengrass.{attribute}; core devices know {', '.join(allowed)}"
+            )
+    hardware = target.hardware
+    runs = {"os": _SYSTEMS.get(hardware.os, ""), "architecture": _CORES.get(hardware.arch, "aarch64")}
+    for attribute, value in runs.items():
+        if platform[attribute] != value:
+            instead = f"give {value!r}" if value else "leave greengrass out, and the package is delivered in S3"
+            raise TargetInvalid(
+                f"{target.named} has {platform[attribute]!r} for greengrass.{attribute}, where code for "
+                f"{hardware.name} does not run: {instead}"
             )

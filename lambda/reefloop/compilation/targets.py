@@ -21,6 +21,9 @@ Runtime = Literal["dlr", "onnxruntime", "coreml"]
 NAME: Final = re.compile(r"^[a-z0-9]([_-]?[a-z0-9])*$")
 
 
+_OFFERED: Final = tuple(name for name, device in DEVICES.items() if not device.refusal)
+
+
 class TargetInvalid(Exception):
     """A target, or a model for it, that Neo would refuse; the message says what is allowed."""
 
@@ -70,7 +73,7 @@ class Target:
                 hint = next((why for word, why in ABSENT.items() if word in self.device.lower()), "")
                 raise TargetInvalid(
                     f"{self.named} has device {self.device!r}, which Neo does not have"
-                    + (f": {hint}" if hint else f"; it has {', '.join(DEVICES)}")
+                    + (f": {hint}" if hint else f"; it has {', '.join(_OFFERED)}")
                 )
             return DEVICES[self.device]
         key = (self.platform.get("Os", ""), self.platform.get("Arch", ""), self.platform.get("Accelerator", ""))

@@ -19,6 +19,9 @@ ANDROID = {"Os": "ANDROID", "Arch": "ARM64"}
 NVIDIA = {"Os": "LINUX", "Arch": "ARM64", "Accelerator": "NVIDIA"}
 
 
+CORE = {"os": "linux", "architecture": "aarch64"}
+
+
 def on(device: str = "", **fields: Any) -> Target:
     return Target("buoy", device=device, **fields)
 
@@ -252,6 +255,14 @@ def test_options_that_neo_would_refuse_are_refused_here(target: Target, message:
         (on("rasp4b", runtime="coreml"), "coreml runs what is compiled for coreml"),
         (on("coreml"), "coreml runs what is compiled for coreml"),
         (on("rasp4b", measured_on="host"), "cannot be measured on 'host': no job runs code for rasp4b"),
+        (on("ml_c5", measured_on="host"), "give an instance type of its own family, ml.c5"),
+        (on("ml_c5", measured_on="ml.c5d.xlarge"), "give an instance type of its own family, ml.c5"),
+        (on("ml_c6g", measured_on="ml.c6g.xlarge"), "the image of the jobs is for x86_64"),
+        (on("sbe_c", measured_on="ml.m6gd.large"), "the image of the jobs is for x86_64"),
+        (on("rasp4b", greengrass=CORE | {"architecture": "amd64"}), "code for rasp4b does not run: give 'aarch64'"),
+        (on("rasp3b", greengrass=CORE), "code for rasp3b does not run: give 'arm'"),
+        (on("x86_win64", greengrass=CORE | {"architecture": "amd64"}), "does not run: give 'windows'"),
+        (on("qcs605", greengrass=CORE), "does not run: leave greengrass out"),
         (on("rasp4b", greengrass={"os": "linux", "architecture": "arm64"}), "know amd64, x86, aarch64, arm"),
         (on("rasp4b", greengrass={"architecture": "aarch64"}), "has None for greengrass.os; core devices know linux"),
     ],
@@ -296,7 +307,8 @@ def test_inputs_as_neos_pages_show_them_are_taken(framework: str, device: str, t
     [
         ("ONNX", "rasp4b", "", "ONNX models need the names and shapes of their inputs"),
         ("PYTORCH", "rasp4b", "", "PYTORCH models need the names and shapes"),
-        ("ONNX", "rasp4b", "{data: [1,3,224,224]}", "is not JSON"),
+        ("ONNX", "rasp4b", "{'data': [1,3,224,224]}", 'is not JSON: {"data":[1,3,224,224]}, with double quotes'),
+        ("ONNX", "rasp4b", '{"data":[1,3,2147483648,224]}', "a whole number from 1 to 2147483647"),
         ("ONNX", "rasp4b", "[" * 5000, "is not JSON"),
         ("ONNX", "rasp4b", "[[1,3,224,224]]", "must name the inputs, each with its shape"),
         ("ONNX", "rasp4b", "{}", "must name the inputs"),
