@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InputConfig.html
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from offline.compiler.facts import FRAMEWORKS
 Shapes = Mapping[str, tuple[int, ...]]
 _CHANNELS: Final = (1, 3, 4)
 _ENDLESS: Final = 2**31
+# Numbers in one input, 256 MiB of them: a graph of more is not looked at, since that takes many times the memory.
+_MOST: Final = 2**26
 
 
 def read_inputs(text: str, framework: str, *, core_ml: bool = False) -> Shapes | None:
@@ -48,6 +51,11 @@ def _shape(name: str, given: Any, *, core_ml: bool) -> tuple[int, ...]:
     if not isinstance(shape, list) or not all(type(size) is int and 0 < size < _ENDLESS for size in shape) or not shape:
         raise bad_input(
             f"Input {name} has the shape {_shown(shape)} in DataInputConfig; it must be a list of sizes above 0"
+        )
+    if math.prod(shape) > _MOST:
+        raise bad_input(
+            f"Input {name} has the shape {_shown(shape)} in DataInputConfig, {math.prod(shape)} numbers; this account "
+            f"compiles inputs of {_MOST} at most"
         )
     return tuple(shape)
 

@@ -203,6 +203,7 @@ def test_inferentia_takes_a_command_line() -> None:
         ("MXNET", '{"data": [true, 3, 8, 8]}', "it must be a list of sizes above 0"),
         ("MXNET", '{"data": []}', "it must be a list of sizes above 0"),
         ("MXNET", '{"data": [1, 9999999999999]}', "it must be a list of sizes above 0"),
+        ("MXNET", '{"data": [1, 3, 32000, 32000]}', "3072000000 numbers; this account compiles inputs of 67108864"),
         ("MXNET", "[" * 9_999, "Cannot load DataInputConfig."),
         ("MXNET", '{"data": {"shape": [1, 3, 8, 8]}}', "it must be a list of sizes above 0"),
         ("ONNX", '{"image": [1, 224, 224, 3]}', "provided in NCHW format. For example, (1,3,224,224)"),
