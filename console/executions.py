@@ -35,6 +35,7 @@ class Execution:
     stopped: datetime | None
     states: Mapping[str, int]
     output: Mapping[str, Any]
+    input: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     cause: str = ""
     asks: str = ""
@@ -132,6 +133,7 @@ class Follower:
             stopped=described.get("stopDate"),
             states=states,
             output=json.loads(described.get("output") or "{}"),
+            input=json.loads(described.get("input") or "{}"),
             error=described.get("error", ""),
             cause=described.get("cause", ""),
             asks=approvals.asked(events) if approvals.STATE in states else "",

@@ -28,9 +28,9 @@ def follow(follower: Follower, arn: str, *, beside: Callable[[], Iterable[Row]] 
                 break
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-    # The live picture went with the screen.
+    # A live picture went with the screen; without one, what was shown before is not shown again.
     for row in execution_rows(execution):
-        screen.say(row.line)
+        screen.keep(row)
     return execution
 
 

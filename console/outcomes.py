@@ -17,6 +17,7 @@ from reefloop import contracts as c
 Document = Mapping[str, Any]
 
 COMPILED: Final = "compiled"
+_NAME_WIDTH: Final = 20
 _STYLES: Final = {COMPILED: "green", "portable": "yellow", "refused": "red"}
 
 
@@ -78,6 +79,9 @@ def failed(packages: Iterable[Document]) -> list[str]:
 def _outcomes(packages: Sequence[Document]) -> Table:
     """Milliseconds are of one image: the median and in brackets the 99th percentile."""
     table = PlainTable("target", "outcome", "KiB", "agreement", "ms (p99)", "source ms (p99)", "times as fast")
+    # The other columns give way first, unless a very long name would leave them nothing.
+    longest = max(len(package[c.TARGET]) for package in packages)
+    table.columns[0].width = longest if longest <= _NAME_WIDTH else None
     for package in packages:
         parity = package.get("parity")
         outcome, size = package[c.OUTCOME], package["bytes"]

@@ -86,7 +86,7 @@ def check(wish: Wish, *, names: Sequence[str] | None = None) -> None:
     todo = ""
     if left:
         todo = f"; nothing is known against --targets {','.join(left)}"
-    elif all(verdicts):
+    elif all(verdicts) and not FRAMEWORKS[wish.framework].refusal:
         todo = f"; `python -m console devices --framework {wish.framework}` lists what can be compiled"
     raise Refusal(f"nothing was uploaded: {told}{todo}")
 

@@ -101,9 +101,13 @@ class Screen:
             self._live.update(_picture(rows))
             return
         for row in rows:
-            if row.line not in self._told:
-                self._told.add(row.line)
-                self.terminal.print(plain(row.line), soft_wrap=True)
+            self.keep(row)
+
+    def keep(self, row: Row) -> None:
+        """Leave a row behind, if it was not left before."""
+        if row.line not in self._told:
+            self._told.add(row.line)
+            self.say(row.line)
 
     def clear(self) -> None:
         """Take the picture away: what it showed is over, and what comes next may look the same."""

@@ -10,10 +10,15 @@ from console.text import printable
 
 
 class PlainTable(Table):
-    """A table without edges. Rows go in through `add`."""
+    """A table without edges, whose cells are never cut: a word too long for its column goes on in the next line.
+
+    Rows go in through `add`.
+    """
 
     def __init__(self, *columns: str) -> None:
-        super().__init__(*columns, show_edge=False, pad_edge=False)
+        super().__init__(show_edge=False, pad_edge=False)
+        for name in columns:
+            self.add_column(name, overflow="fold")
 
     def add(self, *values: object, style: str = "") -> None:
         """Add a row; what is None is shown as a dash."""

@@ -8,11 +8,11 @@ from console import outcomes
 from console.clients import Clients, clients, load_settings
 from console.devices import DeviceReader
 from console.errors import Refusal
-from console.executions import Follower, check_round, execution_arn
+from console.executions import Execution, Follower, check_round, execution_arn
 from console.following import follow, require_success
 from console.project import Project
 from console.screen import Screen, device_rows
-from reefloop.contracts import COMPILATION, PACKAGES
+from reefloop.contracts import COMPILATION, MODEL_VERSION, PACKAGES
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,9 +23,16 @@ def run(options: argparse.Namespace) -> int:
     execution = follow(Follower(account, project), arn, beside=lambda: device_rows(devices.read()))
     for one in execution.walk():
         if one.stage == COMPILATION:
-            outcomes.show(Screen(), one.output.get(PACKAGES, []))
+            outcomes.show(Screen(), one.output.get(PACKAGES) or _left_behind(account, project, one))
     require_success(execution)
     return 0
+
+
+def _left_behind(account: Clients, project: Project, execution: Execution) -> list[outcomes.Document]:
+    """What targets got in a stage that failed for want of compiled ones: it has no output."""
+    if not (version := execution.input.get(MODEL_VERSION)):
+        return []
+    return outcomes.read(account, project.data_bucket, version, since=execution.started)
 
 
 def _find(account: Clients, project: Project, round_: str | None) -> str:

@@ -206,6 +206,7 @@ def test_waiting_ends_with_what_every_target_got_and_where_it_is(
     stage.deploy(packages=COMPILED)
     assert compile_(model, *ANDROID, "--wait") == 0
     said = capsys.readouterr().out
+    assert len([line for line in said.splitlines() if "SUCCEEDED" in line]) == 1
     assert "100.0% of 16 golden, 99.88% of 812" in said
     assert f"qcs605: s3://{stage.artifacts}/{COMPILED[1]['key']}\n" in said
 
@@ -225,6 +226,10 @@ def test_a_stage_that_fails_shows_what_targets_got_before_it_says_why(
 ) -> None:
     stage.deploy(packages=[COMPILED[0], not_compiled("qcs605")], end=FAIL)
     assert compile_(model, *ANDROID, "--wait") == 1
+    told = capsys.readouterr()
+    assert "TVM cannot convert FlipOp" in told.out
+    assert "minimum_targets is 2" in told.err
+    assert main(["watch", "--stage", "laptop", "--model", stage.inputs()[0]["model_version"]]) == 1
     told = capsys.readouterr()
     assert "TVM cannot convert FlipOp" in told.out
     assert "minimum_targets is 2" in told.err

@@ -73,6 +73,25 @@ def test_a_reason_is_shown_as_it_is_and_never_obeyed() -> None:
     assert not {"\x1b", "\x07", "\u202e"} & set(text)
 
 
+def test_a_narrow_terminal_cuts_no_word() -> None:
+    text = shown(
+        any_package("android-arm64", bytes=2048, parity=PARITY),
+        not_compiled("windows-x86_64", reason="OperatorNotImplemented:'FlipOp'_in_a_word_that_is_long"),
+        width=80,
+    )
+    assert "…" not in text
+    assert row(text, "android-arm64")[:3] == ["android-arm64", "compiled", "2"]
+    why = [line.split("│")[2].strip() for line in text[text.index("not compiled") :].splitlines() if "│" in line]
+    assert "".join(why) == "OperatorNotImplemented:'FlipOp'_in_a_word_that_is_long"
+
+
+def test_names_of_any_length_leave_room_for_the_rest() -> None:
+    text = shown({**any_package(bytes=2048, parity=PARITY), "target": "q" * 40}, width=80)
+    assert "…" not in text
+    assert "compiled" in text
+    assert text.count("q") == 40
+
+
 def test_packages_of_before_this_table_are_shown_too() -> None:
     old = {"target": "imx8mplus", "outcome": "portable", "key": "k", "bytes": 1024, "failure_reason": "no operator"}
     assert row(shown(old), "imx8mplus")[:3] == ["imx8mplus", "portable", "1"]
