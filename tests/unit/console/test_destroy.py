@@ -108,10 +108,12 @@ def make_endpoint(account: Account, name: str) -> None:
 
 
 def hosted(account: Account) -> set[str]:
-    """The names of all models, endpoint configurations and endpoints, by kind."""
+    """The names of models, endpoint configurations and endpoints that endpoints are made of, by kind."""
     sagemaker = account.client("sagemaker")
+    # Other tests of this account make models that nothing serves.
+    models = sagemaker.list_models(NameContains="reefloop-endpoint")["Models"]
     return {
-        *(f"model {one['ModelName']}" for one in sagemaker.list_models()["Models"]),
+        *(f"model {one['ModelName']}" for one in models),
         *(f"configuration {one['EndpointConfigName']}" for one in sagemaker.list_endpoint_configs()["EndpointConfigs"]),
         *(f"endpoint {one['EndpointName']}" for one in sagemaker.list_endpoints()["Endpoints"]),
     }
