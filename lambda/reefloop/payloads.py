@@ -371,10 +371,9 @@ class Trial(TypedDict):
 
 
 class Unhosted(TypedDict):
-    """What is left of an endpoint test: "waiting" while something is, "left" when that took too long and is for others
-    to delete. `package` is what the target gets."""
+    """Whether something is left of an endpoint test. `package` is what the target gets."""
 
-    state: Literal["waiting", "gone", "left"]
+    state: Literal["waiting", "gone"]
     package: Package
 
 

@@ -15,7 +15,7 @@ from stacks.storage import StorageStack
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/neo-deployment-hosting-services-container-images.html
 _REPOSITORIES = ("sagemaker-neo-*", "sagemaker-inference-*", "xgboost-neo")
-# How long an execution itself sees to what it made, after the endpoint had its time (compilation/unhost.py), and more.
+# How long an execution itself sees to what it made, after the endpoint had its time (endpoint.py), and more.
 _WATCHED_SECONDS = 3 * 3600
 
 

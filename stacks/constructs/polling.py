@@ -22,7 +22,7 @@ class Polling(sfn.StateMachineFragment):
 
     It ends in `succeeded` or in `failed`; every other status waits once more. `describe` must leave the status at
     the path `status`. Without `patience` the pauses are all alike, and the service's own time limit, or a deadline in
-    the description, must end the loop.
+    the description, must end the loop. With `at_once`, which needs patience, it describes before it waits.
     """
 
     def __init__(
@@ -34,18 +34,17 @@ class Polling(sfn.StateMachineFragment):
         status: Sequence[str],
         succeeded: Sequence[str],
         on_success: sfn.IChainable,
-        failed: Sequence[str],
-        on_failure: sfn.IChainable,
         seconds: int,
+        failed: Sequence[str] = (),
+        on_failure: sfn.IChainable | None = None,
         patience: Patience | None = None,
+        at_once: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
         variable = path(*status)
-        decide = (
-            sfn.Choice(scope, f"{construct_id}Decide")
-            .when(_is_one_of(variable, succeeded), on_success)
-            .when(_is_one_of(variable, failed), on_failure)
-        )
+        decide = sfn.Choice(scope, f"{construct_id}Decide").when(_is_one_of(variable, succeeded), on_success)
+        if on_failure:
+            decide.when(_is_one_of(variable, failed), on_failure)
         wait = sfn.Wait(
             scope,
             f"{construct_id}Wait",
@@ -68,7 +67,7 @@ class Polling(sfn.StateMachineFragment):
             result=sfn.Result.from_object({c.SECONDS: pauses[0], c.PAUSES: 1}),
             result_path=path(c.POLL),
         )
-        self._start.next(wait)
+        self._start.next(describe if at_once else wait)
 
     @property
     def start_state(self) -> sfn.State:

@@ -20,7 +20,7 @@ from tests.handlers.account import DATA, Account
 from tests.unit.reefloop.test_containers import PYTORCH, RUNTIME, TENSORFLOW, XGBOOST
 
 NAME = "reefloop-endpoint-0a1b"
-LATER = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+LATER = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 PAST = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
 
 
@@ -281,9 +281,8 @@ class TestTryEndpoint:
 PASSED: Trial = {"state": "passed", "reason": ""}
 
 
-def leave(package: Package | None = None, *, trial: Trial = PASSED, started: str = LATER) -> Any:
-    package = package or any_package("ml_c5")
-    return unhost.handler({"name": NAME, "started": started, "package": package, "trial": trial}, None)
+def leave(package: Package | None = None, *, trial: Trial = PASSED) -> Any:
+    return unhost.handler({"name": NAME, "package": package or any_package("ml_c5"), "trial": trial}, None)
 
 
 def test_the_endpoint_goes_first_and_what_it_was_made_of_when_it_is_gone(hosts: Hosts) -> None:
@@ -302,12 +301,6 @@ def test_an_endpoint_that_is_being_made_is_asked_to_go_again_and_again(hosts: Ho
     hosts.endpoints[NAME] = "Failed"
     leave()
     assert hosts.endpoints == {NAME: "Deleting"}
-
-
-def test_an_endpoint_that_does_not_go_is_left_to_the_sweep(hosts: Hosts) -> None:
-    hosts.endpoints[NAME] = "Creating"
-    long_ago = (datetime.now(UTC) - unhost.PATIENCE - timedelta(minutes=1)).isoformat()
-    assert leave(started=long_ago)["state"] == "left"
 
 
 def test_an_error_of_the_moment_is_waited_out(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:

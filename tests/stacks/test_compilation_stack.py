@@ -163,11 +163,19 @@ def test_all_targets_for_a_day_take_less_events_than_an_execution_may_have(
 ) -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html: 25,000; a task has 5, others 2."""
     states = item(configured(EVERY))
-    looks = states["CompilationDecide"]["Choices"][-1]["NumericGreaterThanEquals"]
-    loop = ["CompilationPause", "CompilationWait", "Describe", "CompilationDecide"]
-    a_look = sum(5 if states[name]["Type"] == "Task" else 2 for name in loop)
+    instances = sum(target.delivery == "endpoint" for target in TARGETS.values())
     once = sum(5 if state["Type"] == "Task" else 2 for state in states.values())
-    assert len(TARGETS) * (looks * a_look + once) < 25_000
+    events = len(TARGETS) * once
+    for loop, targets in {"Compilation": len(TARGETS), "Endpoint": instances, "Unhosting": instances}.items():
+        looks = states[f"{loop}Decide"]["Choices"][-1]["NumericGreaterThanEquals"]
+        events += targets * looks * (5 + 2 + 2 + 2)
+    assert events < 25_000
+
+
+def test_no_loop_of_a_target_waits_with_pauses_that_never_grow(configured: Callable[[str], Templates]) -> None:
+    waits = {name: state for name, state in item(configured(EVERY)).items() if state["Type"] == "Wait"}
+    assert set(waits) == {"CompilationWait", "EndpointWait", "UnhostingWait"}
+    assert all("SecondsPath" in state for state in waits.values())
 
 
 # ---- What they may do ------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The endpoint test of compilation's machine: nothing that it makes may stay, and nobody may do more than it needs."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -68,6 +69,18 @@ def test_what_is_not_compiled_or_not_for_an_endpoint_is_not_hosted(states: State
     wanted = {condition["Variable"]: condition["StringEquals"] for condition in choice["And"]}
     assert wanted == {"$.packaged.package.outcome": "compiled", "$.packaged.package.delivery": "endpoint"}
     assert endings(states, states["IsHosted"]["Default"], without="NameEndpoint") == {"Packaged"}
+
+
+def test_an_endpoint_is_asked_until_its_time_is_over_and_deleted_for_two_hours(states: States) -> None:
+    for loop, seconds, exhausted in (("Endpoint", 1800, "UnhostingBegin"), ("Unhosting", 7200, "EndpointDone")):
+        pauses = re.findall(r"\d+", states[f"{loop}Pause"]["Parameters"]["seconds.$"])
+        assert seconds <= sum(map(int, pauses)) < 1.1 * seconds
+        late = states[f"{loop}Decide"]["Choices"][-1]
+        assert late == {"Variable": "$.poll.pauses", "NumericGreaterThanEquals": len(pauses), "Next": exhausted}
+
+
+def test_what_was_made_is_deleted_before_anything_is_waited_for(states: States) -> None:
+    assert states["UnhostingBegin"]["Next"] == "Unhost"
 
 
 def test_every_hour_somebody_sweeps_up(template: dict[str, Any]) -> None:

@@ -1,26 +1,18 @@
 """Unhost: nothing of an endpoint test stays, and the target's package says how the test ended."""
 
 import logging
-from datetime import UTC, datetime, timedelta
-from typing import Final, TypedDict
+from typing import TypedDict
 
 from botocore.exceptions import ClientError
 
 from reefloop.compilation import failures, hosted
 from reefloop.payloads import Package, Trial, Unhosted
 
-# SageMaker gives up after about an hour at the latest; what is left then is the business of whoever sweeps.
-# https://github.com/aws/amazon-sagemaker-examples/issues/3432
-PATIENCE: Final = timedelta(hours=2)
-
 _log = logging.getLogger(__name__)
 
 
 class Event(TypedDict):
-    """`started` is when the execution came to the test, ISO 8601."""
-
     name: str
-    started: str
     package: Package
     trial: Trial
 
@@ -37,5 +29,4 @@ def handler(event: Event, _context: object) -> Unhosted:
             return Unhosted(state="gone", package=package)
     except ClientError as error:  # throttled, or refused for another moment
         _log.warning("%s is not deleted yet: %s", event["name"], error)
-    late = datetime.now(UTC) > datetime.fromisoformat(event["started"]) + PATIENCE
-    return Unhosted(state="left" if late else "waiting", package=package)
+    return Unhosted(state="waiting", package=package)
