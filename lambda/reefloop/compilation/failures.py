@@ -78,7 +78,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         ),
         "source": Kind(
             "put exactly the files into the tarball that its framework and target need, saved by a version that Neo "
-            "reads: docs/compilation.md lists them",
+            "reads: docs/devices.md lists them",
             r"untar|tar\.gz|exactly one|only one|when only one|\bno [.\w]+ files?\b|no valid .{0,20}model"
             r"|load error|unable to load|cannot load|incompatible .{0,20}model|object does not exist|NoSuchKey"
             r"|ArchiveInvalid|SourceInvalid|ModelInvalid|ObjectMissing",
