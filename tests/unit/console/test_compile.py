@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from console import outcomes
+from console import outcomes, tarballs
 from console.cli import main
+from console.errors import Failure
 from offline.account import Account
 from tests.any import any_bytes, any_model_version, any_package, any_round, tar_gz
 from tests.unit.console.packages import PARITY, not_compiled
@@ -289,3 +290,12 @@ def test_the_models_of_a_round_are_not_those_of_a_round_whose_name_begins_alike(
     for version in ("1-0a1b2c3d", "1-ffffffff", "1-2-0a1b2c3d", "10-0a1b2c3d"):
         stage.account.client("s3").put_object(Bucket=stage.data, Key=f"models/{version}/model.json", Body=b"{}")
     assert outcomes.models_of(stage.account.client, stage.data, "1") == ["1-0a1b2c3d", "1-ffffffff"]
+
+
+def test_a_model_that_changes_before_it_is_copied_is_not_taken_for_what_it_was(stage: Stage, model: Path) -> None:
+    stage.account.client("s3").put_object(Bucket=stage.data, Key="net.tar.gz", Body=model.read_bytes())
+    found = tarballs.find(stage.account.client, f"s3://{stage.data}/net.tar.gz")
+    stage.account.client("s3").put_object(Bucket=stage.data, Key="net.tar.gz", Body=b"another")
+    with pytest.raises(Failure, match="could not be copied"):
+        found.bring(stage.data, "models/own-0/source/model.tar.gz")
+    assert stage.stored() == ["net.tar.gz"]

@@ -8,6 +8,7 @@ from console import own_model
 from console.errors import Refusal
 from console.own_model import Wish
 from reefloop.compilation.targets import TARGETS
+from reefloop.contracts import is_own_model
 
 IMAGE = '{"data":[1,3,224,224]}'
 MXNET = ("model-symbol.json", "model-0000.params")
@@ -33,6 +34,11 @@ def test_a_framework_that_the_target_does_not_take_is_refused_with_reason_and_so
     said = refused(wish("ios", "android-arm64"))
     assert "ios: for coreml Neo takes TENSORFLOW and PYTORCH, and not MXNET (https://docs.aws.amazon.com/" in said
     assert said.endswith("; nothing is known against --targets android-arm64")
+
+
+def test_a_framework_that_nothing_takes_is_told_what_to_do_instead() -> None:
+    assert "export it to ONNX (https://docs.aws.amazon.com/" in (said := refused(wish("ios", framework="SKLEARN")))
+    assert "lists what can be compiled" not in said
 
 
 def test_where_no_target_takes_the_framework_the_command_that_lists_some_is_named() -> None:
@@ -105,3 +111,4 @@ def test_the_version_depends_on_the_model_and_on_how_it_is_read_and_not_on_the_t
         wish("qcs605", data_input='{"data":[1,3,32,32]}').model_version("content"),
     ]
     assert len({first, *others}) == 5
+    assert all(map(is_own_model, [first, *others]))

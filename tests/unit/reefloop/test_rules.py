@@ -247,6 +247,13 @@ def test_options_that_neo_would_refuse_are_refused_here(target: Target, message:
     assert message in str(refused.value)
 
 
+def test_options_may_be_as_long_as_neo_takes_them() -> None:
+    beside = len(json.dumps({"mcpu": ""}))
+    check_options(on("rasp4b", compiler_options={"mcpu": "a" * (1024 - beside)}))
+    with pytest.raises(TargetInvalid, match="options of 1025 characters"):
+        check_options(on("rasp4b", compiler_options={"mcpu": "a" * (1025 - beside)}))
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
@@ -287,6 +294,8 @@ def test_a_target_that_could_not_be_delivered_or_measured_is_refused(target: Tar
         ("XGBOOST", "rasp4b", ""),
         ("XGBOOST", "rasp4b", '{"data":[1,69]}'),
         ("ONNX", "rasp4b", '{"tokens":[1,128]}'),
+        ("ONNX", "rasp4b", '{"stripe":[1,3,224,1]}'),
+        ("TENSORFLOW", "rasp4b", '{"stripe":[1,1,224,3]}'),
         ("ONNX", "rasp4b", '{"thermal":[1,2,64,64]}'),
         ("TENSORFLOW", "coreml", '{"input_1": {"shape": ["1..10", 224, 224, 3], "default_shape": [1, 224, 224, 3]}}'),
         ("TENSORFLOW", "coreml", '{"input_1": {"shape": [[1, 224, 224, 3], [1, 160, 160, 3]]}}'),
