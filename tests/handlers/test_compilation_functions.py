@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reefloop.compilation import prepare, summarize
-from reefloop.compilation.failures import REASON_CHARACTERS
+from reefloop.compilation.failures import REASON_BYTES, explain
 from reefloop.compilation.prepare import TargetUnknown
 from reefloop.compilation.summarize import TooFewTargets
 from reefloop.compilation.targets import DEFAULT, TARGETS, Target
@@ -189,9 +189,13 @@ class TestPrepareAModelFromElsewhere:
 
     def test_what_a_stranger_called_his_files_does_not_fill_the_payload(self, account: Account) -> None:
         files = {f"{'/'.join(letter * 180 for _ in range(5))}": b"" for letter in "abcde"}
-        refusal = prepared(OWN, targets=["linux-arm64"], model=own(account, files))["linux-arm64"]["refusal"]
+        items = prepared(OWN, targets=list(TARGETS), model=own(account, files))
+        refusal = items["linux-arm64"]["refusal"]
         assert refusal.startswith("source: ")
-        assert len(refusal) == REASON_CHARACTERS
+        assert len(refusal) == REASON_BYTES - 2
+        packages = [any_package(name, "portable", failure=explain(refusal)) for name in TARGETS]
+        payload = json.dumps({"targets": list(items.values()), "packages": packages})
+        assert len(payload) < 256 * 1024 / 2, "half of it is for whoever names rounds and buckets"
 
     def test_a_tarball_that_is_gone_refuses_every_target(self, account: Account) -> None:
         model = own(account)

@@ -17,7 +17,7 @@ from reefloop.payloads import Failure
 
 # The reasons of all targets travel together through state machines, whose payloads end at 256 KiB.
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
-REASON_CHARACTERS: Final = 1000
+REASON_BYTES: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,15 @@ def _is(kind: str, words: str) -> bool:
 def _failure(kind: str, words: str) -> Failure:
     # Nothing that would do something to a terminal or a log: the words may be a stranger's, as names in a model are.
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in words).split())
-    shown = line if len(line) <= REASON_CHARACTERS else f"{line[: REASON_CHARACTERS - 1]}…"
-    return Failure(kind=kind, reason=shown or "no reason was given", advice=KINDS[kind].advice)
+    return Failure(kind=kind, reason=cut(line) or "no reason was given", advice=KINDS[kind].advice)
+
+
+def cut(text: str) -> str:
+    """The text, or as much of it as fits REASON_BYTES of UTF-8 with "…" behind it."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= REASON_BYTES:
+        return encoded.decode()
+    return encoded[: REASON_BYTES - len("…".encode())].decode(errors="ignore") + "…"
 
 
 def _message(cause: str) -> str:

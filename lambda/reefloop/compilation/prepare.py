@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reefloop import contracts, environment, model_card, storage
-from reefloop.compilation import requests
-from reefloop.compilation.failures import REASON_CHARACTERS
+from reefloop.compilation import failures, requests
 from reefloop.compilation.requests import Refused
 from reefloop.compilation.targets import TARGETS, Target
 from reefloop.model_card import ModelCard
@@ -75,5 +74,5 @@ def _item(env: Environment, version: str, target: Target, model: ModelCard | Own
             item["input_config"] = requests.of_own(target, model)
     except Refused as error:
         # It may quote a tarball, and the items of all targets share a payload.
-        item["refusal"] = str(error)[:REASON_CHARACTERS]
+        item["refusal"] = failures.cut(str(error))
     return item

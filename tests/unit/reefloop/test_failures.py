@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reefloop.compilation.failures import KINDS, REASON_CHARACTERS, explain
+from reefloop.compilation.failures import KINDS, REASON_BYTES, explain
 from settings import CompilationSettings
 
 # Neo's sentences: https://docs.aws.amazon.com/sagemaker/latest/dg/neo-troubleshooting-compilation.html and issues of
@@ -124,13 +124,15 @@ def test_of_what_a_function_raised_the_message_is_shown() -> None:
 def test_any_reason_becomes_one_line_of_a_known_kind_that_fits(reason: str) -> None:
     explained = explain(reason)
     assert explained["kind"] in KINDS
-    assert 0 < len(explained["reason"]) <= REASON_CHARACTERS
+    assert 0 < len(explained["reason"].encode()) <= REASON_BYTES
     assert explained["reason"].isprintable()
 
 
-@given(st.integers(1, 10**5))
-def test_a_reason_of_any_length_is_cut(length: int) -> None:
-    assert len(explain("x" * length)["reason"]) == min(length, REASON_CHARACTERS)
+@given(st.integers(1, 10**5), st.sampled_from("xé海🐟"))
+def test_a_reason_of_any_length_and_alphabet_is_cut_to_so_many_bytes(length: int, letter: str) -> None:
+    told, size = explain(letter * length)["reason"], length * len(letter.encode())
+    assert told.rstrip("…") == letter * len(told.rstrip("…"))
+    assert min(size, REASON_BYTES - 6) <= len(told.encode()) <= min(size, REASON_BYTES)
 
 
 def test_every_setting_that_advice_names_exists() -> None:
