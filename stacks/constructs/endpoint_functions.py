@@ -38,7 +38,8 @@ class EndpointFunctions:
         self.host = self._function("Host", "host", TIMEOUT_SECONDS=str(timeout_seconds), scratch_mib=8192)
         grant_objects(self.host, bucket, read=["models/*"], write=["models/*/endpoint/*"])
 
-        self.try_endpoint = self._function("TryEndpoint", "try_endpoint")
+        # It unpacks the golden images from the model's own tarball, of 2 GB at most (reefloop.tarball.Limits).
+        self.try_endpoint = self._function("TryEndpoint", "try_endpoint", scratch_mib=3072)
         grant_objects(self.try_endpoint, bucket, read=["models/*/model.tar.gz"])
         _allow(self.try_endpoint, ["DescribeEndpoint", "InvokeEndpoint"], self._named("endpoint"))
 

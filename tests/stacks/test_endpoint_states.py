@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.stacks.conftest import Templates, definition, listed, resources, statements, text
+from reefloop.tarball import Limits
+from tests.stacks.conftest import Templates, definition, listed, only, resources, statements, text
 
 States = dict[str, Any]
 
@@ -81,6 +82,13 @@ def test_an_endpoint_is_asked_until_its_time_is_over_and_deleted_for_two_hours(s
 
 def test_what_was_made_is_deleted_before_anything_is_waited_for(states: States) -> None:
     assert states["UnhostingBegin"]["Next"] == "Unhost"
+
+
+def test_every_function_that_fetches_a_model_has_room_for_the_largest(template: dict[str, Any]) -> None:
+    largest_mib = Limits().stream_bytes / 2**20
+    for name in ("PrepareFunction", "PackageFunction", "JudgeFunction", "HostFunction", "TryEndpointFunction"):
+        function = only(template, "AWS::Lambda::Function", name)
+        assert function["EphemeralStorage"]["Size"] > largest_mib, name
 
 
 def test_every_hour_somebody_sweeps_up(template: dict[str, Any]) -> None:

@@ -79,10 +79,14 @@ def inputs(target: CompilationTarget) -> dict[str, list[int]]:
 
 
 def zeros(image: str, shapes: Mapping[str, Sequence[int]]) -> bytes:
-    """Inputs of nothing but zeros, as the container takes arrays."""
+    """Inputs of nothing but zeros, as the container takes arrays.
+
+    TensorFlow's takes one as rows and several as columns: https://www.tensorflow.org/tfx/serving/api_rest
+    """
     if of(image).question == "application/json":
-        [shape] = shapes.values() or [[1]]
-        return json.dumps({"instances": _nested(shape)}).encode()
+        columns = {name: _nested(shape) for name, shape in shapes.items()}
+        rows = next(iter(columns.values()), [0.0])
+        return json.dumps({"inputs": columns} if len(columns) > 1 else {"instances": rows}).encode()
     packed = io.BytesIO()
     # Deflated, since a request ends at 6 MiB: https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -91,6 +91,11 @@ def test_tensorflow_is_asked_about_instances_of_zeros() -> None:
     assert asked == {"instances": [[[0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0]]]}
 
 
+def test_tensorflow_is_asked_about_several_inputs_by_their_names() -> None:
+    asked = json.loads(containers.zeros(TENSORFLOW, {"image": [1, 2], "age": [1]}))
+    assert asked == {"inputs": {"image": [[0.0, 0.0]], "age": [0.0]}}
+
+
 def test_a_question_about_a_large_input_stays_below_the_limit_of_a_request() -> None:
     assert len(containers.zeros(RUNTIME, {"image": [1, 3, 1024, 2048]})) < 6 * 1024 * 1024
 
