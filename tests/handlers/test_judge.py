@@ -58,6 +58,7 @@ def judged(
         target=CompilationTarget(
             name=target,
             record=TARGETS[target].record(),
+            delivery=TARGETS[target].delivery,
             refusal="",
             input_config={},
             output_config={},
