@@ -36,7 +36,7 @@ GOLDEN_FROM: Final = ("validation", "train")
 # https://github.com/pytorch/pytorch/blob/main/caffe2/serialize/versions.h
 HIGHEST_TORCHSCRIPT: Final = 5
 CANDIDATES: Final = 64
-"""So many images of a class are tried for one that the network gets right."""
+"""So many images of a class are tried for the one that the network is surest of."""
 
 
 Answer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -201,15 +201,21 @@ def _write_golden(network: nn.Module, dataset: Dataset, answers: Mapping[str, An
 
 
 def _example(network: nn.Module, dataset: Dataset, number: int) -> NDArray[np.uint8] | None:
-    """An image of the class as HWC bytes, if possible one that the network gets right; None when there is none."""
-    first = None
+    """An image of the class as HWC bytes, if possible one that the network gets right; None when there is none.
+
+    Among those it is the one that the network is surest of: a compiled model must find the same label, and between two
+    labels that are almost as likely its rounding alone could decide.
+    """
+    surest = None
     for found in _images_of(dataset, number):
-        right = (_logits(network, found).argmax(1) == number).nonzero().flatten()
-        first = found[0] if first is None else first
-        if len(right):
-            first = found[right[0]]
+        logits = _logits(network, found)
+        best, second = logits.topk(2).values.T
+        sureness, right = best - second, logits.argmax(1) == number
+        if right.any():
+            surest = found[int(sureness.where(right, torch.tensor(-torch.inf)).argmax())]
             break
-    return None if first is None else np.ascontiguousarray(first.permute(1, 2, 0).numpy())
+        surest = found[int(sureness.argmax())] if surest is None else surest
+    return None if surest is None else np.ascontiguousarray(surest.permute(1, 2, 0).numpy())
 
 
 def _images_of(dataset: Dataset, number: int) -> Iterator[torch.Tensor]:

@@ -29,10 +29,12 @@ class Split:
     """Pictures of one colour each, a colour for each class."""
 
     targets: Tensor
+    brightness: tuple[int, ...] = (200,) * 10
 
     def images(self, indices: ArrayLike) -> Tensor:
-        wanted = self.targets[torch.from_numpy(np.asarray(indices))]
-        colours = torch.eye(3, dtype=torch.uint8)[wanted] * 200
+        chosen = torch.from_numpy(np.asarray(indices))
+        brightness = torch.tensor(self.brightness, dtype=torch.uint8)[chosen]
+        colours = torch.eye(3, dtype=torch.uint8)[self.targets[chosen]] * brightness[:, None]
         return colours[:, :, None, None].expand(-1, -1, PIXELS, PIXELS).contiguous()
 
 
@@ -101,6 +103,23 @@ def test_every_class_has_a_golden_image_with_the_logits_that_the_graph_gives(tmp
     for one in golden(folder):
         (logits,) = session.run(None, {"image": images.as_input(images.load(folder / "golden" / one["image"], PIXELS))})
         np.testing.assert_allclose(logits[0], one["logits"], atol=1e-4)
+
+
+def test_the_golden_image_of_a_class_is_the_one_that_the_network_is_surest_of(tmp_path: Path) -> None:
+    data = dataset()
+    data.splits["validation"] = Split(torch.tensor([0, 0, 0, 1, 2]), (120, 250, 180, 200, 200))
+    folder = exported(tmp_path / "model", data=data)
+    assert images.load(folder / "golden" / "000.png", PIXELS).max() == 250
+
+
+def test_one_that_it_gets_right_goes_before_one_that_it_is_surely_wrong_about(tmp_path: Path) -> None:
+    def swapped_when_bright(logits: Tensor) -> Tensor:
+        return torch.where(logits.amax(1, keepdim=True) > 240 / 255, logits.roll(1, 1), logits)
+
+    data = dataset()
+    data.splits["validation"] = Split(torch.tensor([0, 0, 1, 2]), (250, 90, 200, 200))
+    folder = exported(tmp_path / "model", Brightest(swapped_when_bright), data)
+    assert images.load(folder / "golden" / "000.png", PIXELS).max() == 90
 
 
 def test_a_class_that_validation_lacks_gets_its_golden_image_from_train(tmp_path: Path) -> None:
