@@ -7,14 +7,19 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from offline.broker import Broker, Link
 from offline.device import artifacts, resolution
 from offline.device.artifacts import ArtifactError
 from offline.device.components import SETTLED, Component
+from offline.device.credentials import Denied, Exchange
 from offline.device.memory import Memory
 from offline.device.place import Home
 from offline.device.resolution import Root, Unresolvable, Wanted
+from offline.device.token_exchange import COMPONENT as TOKEN_EXCHANGE
+from offline.device.token_exchange import TokenExchange
+from offline.device.tokens import Tokens
 from offline.services import greengrassv2
 from offline.services.greengrassv2.records import TERMINAL, Core, Deployment, InstalledComponent
 from offline.state import State
@@ -31,7 +36,7 @@ class CoreDevice:
     Args:
         root: everything of the device, as under /greengrass/v2: packages/, work/<component>/, logs/.
         platform: the attributes that manifests are matched against; with runtime aws_nucleus_lite, as lite does it.
-        credentials: what the token exchange gave for the device's certificate, as boto3.client takes them.
+        exchange: gives credentials for the device's certificate.
         settle_seconds: how long a run script must live before its component counts as RUNNING.
     """
 
@@ -42,15 +47,17 @@ class CoreDevice:
         *,
         root: Path,
         platform: Mapping[str, str],
-        credentials: Mapping[str, str],
+        exchange: Exchange,
         settle_seconds: float = 1.0,
     ) -> None:
         self.thing, self.root = thing, root
-        self._state, self._platform, self._credentials = state, dict(platform), dict(credentials)
+        self.link = Link(state.only(Broker), thing)
+        self.exchange, self._state, self._platform = exchange, state, dict(platform)
         self._runtime = self._platform.get("runtime", "aws_nucleus_classic")
         self._settle_seconds = settle_seconds
-        keys = {name.upper(): value for name, value in credentials.items()}
-        self._home = Home(root, thing, NUCLEUS_VERSIONS[self._runtime], {**state.environment, **keys})
+        self._home = Home(root, thing, NUCLEUS_VERSIONS[self._runtime], state.environment)
+        self._tokens = Tokens()
+        self._token_exchange = TokenExchange(exchange, tokens=self._tokens, link=self.link)
         self._books = greengrassv2.backend(state.region)
         self._memory = Memory.load(root / "memory.json")
         self._components: dict[str, Component] = {}
@@ -81,6 +88,8 @@ class CoreDevice:
         version = NUCLEUS_VERSIONS[self._runtime]
         self._books.register(Core(self.thing, system, architecture, self._runtime, version))
         self._home.furnish()
+        self._tokens.revoke_all()
+        self._token_exchange.start()
         self._state.closing.callback(self.stop)
         self._thread = threading.Thread(target=self._live, name=f"device-{self.thing}", daemon=True)
         self._thread.start()
@@ -91,6 +100,7 @@ class CoreDevice:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join()
+            self._token_exchange.stop()
 
     def wait_for(self, deployment_id: str, *, timeout_seconds: float = 60.0) -> str:
         """How a deployment ended on this device: SUCCEEDED, FAILED, ...
@@ -115,7 +125,7 @@ class CoreDevice:
             self._apply(self._memory.running)
             while not self._ending.wait(TICK_SECONDS):
                 self._tick()
-                for deployment in self._unhandled():
+                for deployment in self._unhandled() if self.link.up else []:
                     self._process(deployment)
         except Exception:
             log.exception("device %s stopped by an error of its own", self.thing)
@@ -201,8 +211,14 @@ class CoreDevice:
             wanted.manifest,
             folder=place.artifacts,
             unarchived=place.unarchived,
-            s3=lambda: self._state.client("s3", **self._credentials),
+            s3=self._s3,
         )
+
+    def _s3(self) -> Any:
+        try:
+            return self._state.client("s3", **self.exchange().keywords)
+        except Denied as error:
+            raise ArtifactError("S3_ERROR", f"no credentials to fetch artifacts with: {error}") from error
 
     def _apply(self, wanted: Iterable[Wanted]) -> Component | None:
         """Run exactly these components, restarting only what changed; the first that breaks, if one does."""
@@ -213,7 +229,7 @@ class CoreDevice:
             if name not in self._components:
                 component = Component(
                     each,
-                    self._home.place(each.name, each.version),
+                    self._home.place(each.name, each.version, self._variables(each)),
                     settle_seconds=self._settle_seconds,
                     ending=self._ending.is_set,
                 )
@@ -230,6 +246,10 @@ class CoreDevice:
             self._ending.wait(TICK_SECONDS / 2)
         self._report()
         return next((each for each in ours if each.state == "BROKEN"), None)
+
+    def _variables(self, wanted: Wanted) -> dict[str, str]:
+        """What the nucleus tells the processes of one component, beside what it tells all of them."""
+        return self._token_exchange.variables(wanted.name) if TOKEN_EXCHANGE in wanted.dependencies else {}
 
     def _fail(self, deployment: Deployment, outcome: str, code: str, message: str) -> None:
         kind = "COMPONENT_ERROR" if code == "COMPONENT_BROKEN" else "DEPENDENCY_ERROR"

@@ -20,7 +20,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Home:
-    """The folder of one device. `account` leads processes to the account, with the credentials of the device."""
+    """The folder of one device. `account` leads processes to the account; credentials in it are not theirs."""
 
     root: Path
     thing: str
@@ -31,15 +31,15 @@ class Home:
     def packages(self) -> Path:
         return self.root / "packages"
 
-    def place(self, component: str, version: str) -> Place:
-        """The place of one version of a component; versions share a work folder."""
+    def place(self, component: str, version: str, variables: Mapping[str, str] | None = None) -> Place:
+        """The place of one version of a component, with variables of its own; versions share a work folder."""
         return Place(
             artifacts=self.packages / "artifacts" / component / version,
             unarchived=self.packages / "artifacts-unarchived" / component / version,
             work=self.root / "work" / component,
             log=self.root / "logs" / f"{component}.log",
             thing=self.thing,
-            environment=self._environment(),
+            environment={**self._environment(), **(variables or {})},
         )
 
     def furnish(self) -> None:
@@ -55,7 +55,7 @@ class Home:
     def _environment(self) -> dict[str, str]:
         """Nothing of the environment that the account itself runs in."""
         return {
-            **self.account,
+            **{name: value for name, value in self.account.items() if "KEY" not in name},
             "AWS_IOT_THING_NAME": self.thing,
             "GGC_VERSION": self.nucleus_version,
             "AWS_CONFIG_FILE": str(self.root / "aws-config"),

@@ -4,9 +4,10 @@ https://docs.aws.amazon.com/greengrass/v2/developerguide/manual-installation.htm
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from offline.device.core import CoreDevice
+from offline.device.credentials import Exchange
 from offline.state import State
 
 LAPTOP: Final[Mapping[str, str]] = {"os": "linux", "architecture": "amd64", "runtime": "aws_nucleus_lite"}
@@ -54,25 +55,9 @@ def provision(
         thing,
         root=root,
         platform={**LAPTOP, **platform},
-        credentials=_exchange(state, role_alias, certificate["certificateId"]),
+        exchange=Exchange(state, role_alias=role_alias, certificate_id=certificate["certificateId"]),
         settle_seconds=settle_seconds,
     )
-
-
-def _exchange(state: State, role_alias: str, certificate_id: str) -> dict[str, str]:
-    """Credentials for a certificate, as the credentials provider gives them: the session is named after it.
-
-    https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.html
-    """
-    described = state.client("iot").describe_role_alias(roleAlias=role_alias)["roleAliasDescription"]
-    given: Mapping[str, Any] = state.client("sts").assume_role(
-        RoleArn=described["roleArn"], RoleSessionName=certificate_id[:64]
-    )["Credentials"]
-    return {
-        "aws_access_key_id": given["AccessKeyId"],
-        "aws_secret_access_key": given["SecretAccessKey"],
-        "aws_session_token": given["SessionToken"],
-    }
 
 
 def _only(names: Sequence[str], what: str, parameter: str) -> str:
