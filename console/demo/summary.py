@@ -8,7 +8,6 @@ from typing import Any
 from console.clients import Clients
 from console.demo.bucket import Bucket
 from console.demo.fleet import Fleet
-from console.demo.latency import package_latency_ms
 from console.demo.measure import accuracy, add_up, count_labels, frames_per_second
 from console.demo.pictures import Collection
 from console.devices import DeviceReader
@@ -30,10 +29,6 @@ class Collector:
     @property
     def _data(self) -> Bucket:
         return Bucket(self.clients, self.project.data_bucket)
-
-    @property
-    def _artifacts(self) -> Bucket:
-        return Bucket(self.clients, self.project.artifact_bucket)
 
     def collect(self, rounds: Mapping[str, Execution]) -> dict[str, Any]:
         """The summary, without the seconds of the steps: they are not over yet."""
@@ -98,21 +93,9 @@ class Collector:
         return self._data.read_json(c.round_key(list(rounds)[-1], "human-level.json")) if rounds else {}
 
     def targets(self, rounds: Mapping[str, Execution]) -> list[dict[str, Any]]:
-        """What each target got from the last model that was compiled; `latency_ms` is that of its package, here."""
+        """What each target got from the last model that was compiled; `parity` is None where nothing was measured."""
         compiled = [e.output[c.COMPILATION][c.PACKAGES] for e in rounds.values() if c.COMPILATION in e.output]
-        return [self._target(package) for package in compiled[-1]] if compiled else []
-
-    def _target(self, package: payloads.Package) -> dict[str, Any]:
-        content = self._artifacts.read(package["key"]) if package["key"] else b""
-        return {
-            "target": package["target"],
-            "outcome": package["outcome"],
-            "artifact_key": package["key"],
-            "bytes": len(content),
-            "latency_ms": package_latency_ms(content) if content else None,
-            "failure": package["failure"],
-            "parity": package["parity"],
-        }
+        return [_target(package) for package in compiled[-1]] if compiled else []
 
     def component_versions(self) -> list[dict[str, str]]:
         """Every version of every component of the account's own."""
@@ -170,6 +153,17 @@ class Collector:
             )
             for version in versions
         }
+
+
+def _target(package: payloads.Package) -> dict[str, Any]:
+    return {
+        "target": package["target"],
+        "outcome": package["outcome"],
+        "artifact_key": package["key"],
+        "bytes": package["bytes"],
+        "failure": package["failure"],
+        "parity": package["parity"],
+    }
 
 
 def _accuracy(rate: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -19,8 +19,8 @@ from console.executions import Execution
 from console.photos import Photo
 from console.project import Project
 from offline.account import Account
-from tests.any import any_evaluation, any_round
-from tests.unit.console.packages import not_compiled
+from tests.any import any_evaluation, any_package, any_round
+from tests.unit.console.packages import PARITY, not_compiled
 
 Put = Callable[[str, object], None]
 
@@ -147,7 +147,13 @@ def test_the_human_level_is_what_the_last_round_knows(collector: Collector, put:
     assert collector.human_level({"1": execution()}) == {}
 
 
-def test_a_refused_target_has_neither_bytes_nor_latency_and_says_why(collector: Collector) -> None:
+def test_a_compiled_target_brings_what_was_measured_of_it(collector: Collector) -> None:
+    compiled = any_package("ios", bytes=2048, parity=PARITY)
+    (found,) = collector.targets({"1": execution(compilation={"packages": [compiled]})})
+    assert (found["bytes"], found["artifact_key"], found["parity"]) == (2048, compiled["key"], PARITY)
+
+
+def test_a_refused_target_has_no_bytes_and_says_why(collector: Collector) -> None:
     refused = not_compiled("imx8mplus")
     (found,) = collector.targets({"1": execution(compilation={"packages": [refused]})})
     assert found == {
@@ -155,7 +161,6 @@ def test_a_refused_target_has_neither_bytes_nor_latency_and_says_why(collector: 
         "outcome": "refused",
         "artifact_key": "",
         "bytes": 0,
-        "latency_ms": None,
         "failure": refused["failure"],
         "parity": None,
     }
