@@ -1,5 +1,6 @@
 """What models are compiled for."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -74,7 +75,7 @@ class OwnTarget(Branch):
 
 class CompilationSettings(Branch):
     targets: tuple[str, ...] = DEFAULT
-    """Names of the table, and of `own_targets`."""
+    """What the loop's own model is compiled for: names of the table, and of `own_targets`."""
     own_targets: tuple[OwnTarget, ...] = ()
     minimum_targets: int = Field(1, ge=0)
     """Fewer compiled targets than this fail the stage."""
@@ -85,9 +86,14 @@ class CompilationSettings(Branch):
     endpoint: EndpointSettings = EndpointSettings()
 
     @property
+    def known(self) -> Mapping[str, Target]:
+        """Every target that can be named, ready-made and own. Models from elsewhere are compiled for any of them."""
+        return {**TARGETS, **{own.name: own.target() for own in self.own_targets}}
+
+    @property
     def chosen(self) -> tuple[Target, ...]:
-        """What `targets` names, ready-made and own, in its order."""
-        known = {**TARGETS, **{own.name: own.target() for own in self.own_targets}}
+        """What `targets` names, in its order."""
+        known = self.known
         return tuple(known[name] for name in self.targets)
 
     @model_validator(mode="after")

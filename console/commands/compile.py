@@ -16,7 +16,6 @@ from console.own_model import Wish
 from console.project import Project
 from console.screen import Screen
 from console.tarballs import Tarball
-from reefloop.compilation.targets import TARGETS
 from reefloop.contracts import COMPILATION, model_key
 from reefloop.payloads import CompilationInput
 
@@ -27,9 +26,7 @@ def run(options: argparse.Namespace) -> int:
         framework=own_model.framework(options.framework),
         framework_version=options.framework_version,
         data_input_config=options.input,
-        targets=own_model.targets(
-            options.targets, {**TARGETS, **{one.name: one for one in settings.compilation.chosen}}
-        ),
+        targets=own_model.targets(options.targets, settings.compilation.known),
     )
     account = clients(settings.region)
     tarball = _tarball(account, wish, options.model)

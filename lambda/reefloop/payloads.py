@@ -328,10 +328,11 @@ class CompilationTarget(TypedDict):
 
 
 class PrepareInput(TypedDict):
-    """The stage's own input, and the targets that are configured."""
+    """The stage's own input, the targets that are configured, and all of one's own that an input may name."""
 
     input: CompilationInput
     targets: list[TargetRecord]
+    own_targets: list[TargetRecord]
 
 
 class PackageInput(TypedDict):

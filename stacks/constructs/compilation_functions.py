@@ -1,6 +1,7 @@
 """The functions of compilation's machine, as states."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from aws_cdk import Duration
@@ -8,6 +9,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from reefloop import contracts as c
+from reefloop.compilation.targets import Target
 from settings import CompilationSettings, JobsSettings, OperationsSettings
 from stacks.constructs.function import Function, FunctionTask
 from stacks.constructs.objects import grant_objects
@@ -40,8 +42,8 @@ class CompilationFunctions:
         grant_objects(function, self._storage.data_bucket, read=["models/*"], write=["models/*/source/*"])
         event = {
             c.INPUT: sfn.JsonPath.object_at(path()),
-            # As JSON, since jsii knows no tuples.
-            c.TARGETS: json.loads(json.dumps([target.record() for target in self._settings.chosen])),
+            c.TARGETS: _records(self._settings.chosen),
+            c.OWN_TARGETS: _records(own.target() for own in self._settings.own_targets),
         }
         return self._task("Prepare", function, event, result=c.TARGETS)
 
@@ -105,3 +107,9 @@ class CompilationFunctions:
         self, state: str, function: Function, event: dict[str, Any], *, result: str | None = None
     ) -> FunctionTask:
         return FunctionTask(self._scope, state, function=function, event=event, result=result)
+
+
+def _records(targets: Iterable[Target]) -> list[dict[str, Any]]:
+    """As JSON, since jsii knows no tuples."""
+    records: list[dict[str, Any]] = json.loads(json.dumps([target.record() for target in targets]))
+    return records

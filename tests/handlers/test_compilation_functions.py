@@ -23,7 +23,9 @@ OWN = "own-0123456789ab"
 def event(version: str, configured: Sequence[Target] = (), **more: Any) -> PrepareInput:
     """What the state machine gives: its own input, and the configured targets."""
     records = [target.record() for target in configured or map(TARGETS.__getitem__, DEFAULT)]
-    return {"input": {"model_version": version, **more}, "targets": records}  # type: ignore[typeddict-item]
+    own = [target.record() for target in configured if target is not TARGETS.get(target.name)]
+    given = {"input": {"model_version": version, **more}, "targets": records, "own_targets": own}
+    return given  # type: ignore[return-value]
 
 
 def trained(account: Account) -> str:
@@ -124,6 +126,18 @@ class TestPrepare:
         targets = prepared(trained(account), [ours], targets=["ml_c5", "our-board", "ml_c5"])
         assert list(targets) == ["ml_c5", "our-board"]
         assert targets["ml_c5"]["instance_type"] == "ml.c5.xlarge"
+
+    def test_a_target_of_ones_own_need_not_be_configured_for_the_loops_model(self, account: Account) -> None:
+        ours = Target(
+            "jetpack-4", device="jetson_nano", compiler_options={"JETPACK_VERSION": "4.6", "gpu_code": "sm_53"}
+        )
+        model = own(
+            account, {"net.pb": any_bytes()}, framework="TENSORFLOW", data_input_config='{"input":[1,224,224,3]}'
+        )
+        given = {**event(OWN, model=model, targets=["jetpack-4"]), "own_targets": [ours.record()]}
+        [target] = prepare.handler(given, None)  # type: ignore[arg-type]
+        assert target["refusal"] == ""
+        assert json.loads(target["output_config"]["CompilerOptions"]) == ours.compiler_options  # type: ignore[arg-type]
 
     def test_a_targets_name_means_what_the_deployment_says(self, account: Account) -> None:
         ours = Target("jetson-nano", platform={"Os": "LINUX", "Arch": "ARM64"})

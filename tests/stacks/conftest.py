@@ -64,6 +64,7 @@ CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "compilation": {
                 "targets": list(TARGETS),
+                "own_targets": [{"name": "buoy", "platform": {"Os": "LINUX", "Arch": "ARM_EABI"}}],
                 "endpoint": {"enabled": True},
                 "max_concurrency": 40,
                 "max_runtime_seconds": 24 * 3600,

@@ -46,6 +46,13 @@ def test_prepare_gets_the_executions_input_and_the_records_of_the_configured_tar
     assert event["input.$"] == "$"
     chosen = Settings.load("sandbox").compilation.chosen
     assert event["targets"] == json.loads(json.dumps([target.record() for target in chosen]))
+    assert event["own_targets"] == []
+
+
+def test_prepare_knows_every_target_of_ones_own(configured: Callable[[str], Templates]) -> None:
+    event = machine(configured(EVERY))["Prepare"]["Parameters"]
+    assert [target["name"] for target in event["own_targets"]] == ["buoy"]
+    assert "buoy" not in [target["name"] for target in event["targets"]]
 
 
 def test_the_model_of_a_measured_target_is_compared_on_the_processing_jobs_instances(sandbox: Templates) -> None:

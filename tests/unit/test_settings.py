@@ -206,6 +206,15 @@ def test_a_target_of_ones_own_is_chosen_like_a_ready_made_one() -> None:
     }
 
 
+def test_a_target_of_ones_own_may_be_for_models_from_elsewhere_alone() -> None:
+    options = {"JETPACK_VERSION": "4.6", "gpu_code": "sm_53"}
+    jetpack = {"name": "jetpack-4", "device": "jetson_nano", "compiler_options": options}
+    compilation = load(compilation={"own_targets": [jetpack]}).compilation
+    assert compilation.known["jetpack-4"].compiler_options == options
+    assert compilation.known.keys() == {*TARGETS, "jetpack-4"}
+    assert "jetpack-4" not in {target.name for target in compilation.chosen}
+
+
 @given(st.sampled_from(ground_truth.KINDS["classification"].prices_usd))
 def test_a_price_keeps_its_value_in_the_services_units(usd: float) -> None:
     amount = ground_truth.price(usd)

@@ -36,13 +36,13 @@ def handler(event: PrepareInput, _context: object) -> list[CompilationTarget]:
     """
     env = environment.read(Environment)
     wanted, version = event["input"], event["input"]["model_version"]
-    targets = _named(wanted["targets"], event["targets"]) if "targets" in wanted else event["targets"]
+    targets = _named(wanted["targets"], event["own_targets"]) if "targets" in wanted else event["targets"]
     model = wanted.get("model") or _card(env.data_bucket, version)
     return [_item(env, version, Target.of(record), model) for record in targets]
 
 
-def _named(names: Sequence[str], configured: Sequence[TargetRecord]) -> list[TargetRecord]:
-    known = {name: target.record() for name, target in TARGETS.items()} | {one["name"]: one for one in configured}
+def _named(names: Sequence[str], own: Sequence[TargetRecord]) -> list[TargetRecord]:
+    known = {name: target.record() for name, target in TARGETS.items()} | {one["name"]: one for one in own}
     if unknown := [name for name in names if name not in known]:
         raise TargetUnknown(f"target {unknown[0]!r} is not one of {', '.join(known)}: correct the execution's input")
     return [known[name] for name in dict.fromkeys(names)]
