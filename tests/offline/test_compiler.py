@@ -109,6 +109,8 @@ def test_an_open_size_becomes_the_one_asked_for(tmp_path: Path) -> None:
     ("model", "reason"),
     [
         (b"no model", "Framework cannot load ONNX model. Please make sure the framework you select is correct."),
+        (onnx_model(opset=13, ir_version=7), "has opset 13 and IR version 7; ONNX 1.7 reads opset 12"),
+        (onnx_model(opset=12, ir_version=8), "has opset 12 and IR version 8; ONNX 1.7 reads opset 12"),
         (onnx_model(opset=17, ir_version=8), "has opset 17 and IR version 8; ONNX 1.7 reads opset 12 and IR version 7"),
         (onnx_model(operator="Mish"), "TVM cannot convert ONNX model. Please make sure the framework you selected"),
         (onnx_model(operator="Mish"), "The following operators are not implemented: {'Mish'}"),
