@@ -95,14 +95,25 @@ class Settings(Branch):
         name = stage or context.get("stage")
         if name not in STAGES:
             raise SettingsError(f"stage is {name!r}; allowed are {', '.join(STAGES)}: choose one with -c stage=...")
-        values = (context.get("stages") or {}).get(name, {})
+        values = _object(_object(context.get("stages") or {}, "stages").get(name, {}), f"stages.{name}")
+        if "stage" in values:
+            raise SettingsError(
+                f"stages.{name}.stage in cdk.json is {values['stage']!r}: the stage is {name}, leave it out"
+            )
         if provider := context.get("provider"):
-            values = {**values, "labeling": {**values.get("labeling", {}), "provider": provider}}
+            labeling = _object(values.get("labeling", {}), f"stages.{name}.labeling")
+            values = {**values, "labeling": {**labeling, "provider": provider}}
         try:
-            return cls.model_validate({"stage": name, **values})
+            return cls.model_validate({**values, "stage": name})
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "settings"
+            where = ".".join(["stages", name, *map(str, first["loc"])])
             reason = _IN_PLAIN_WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
             given = "" if isinstance(first["input"], dict | Branch) else f" is {first['input']!r}"
-            raise SettingsError(f"stages.{name}.{where} in cdk.json{given}: {reason}") from None
+            raise SettingsError(f"{where} in cdk.json{given}: {reason}") from None
+
+
+def _object(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{where} in cdk.json is {value!r}: it must be an object")
+    return value

@@ -177,6 +177,23 @@ def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:
         Settings.load("moon")
 
 
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ([1], "stages in cdk.json is [1]: it must be an object"),
+        ({"laptop": None}, "stages.laptop in cdk.json is None: it must be an object"),
+        ({"laptop": {"labeling": []}}, "stages.laptop.labeling in cdk.json is []: it must be an object"),
+        ({"laptop": {"stage": "sandbox"}}, "stages.laptop.stage in cdk.json is 'sandbox': the stage is laptop"),
+        ({"laptop": {"labelling": {}}}, "stages.laptop in cdk.json: there is no setting 'labelling' here"),
+    ],
+)
+def test_stages_that_are_none_are_told_in_one_sentence(stages: Any, message: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.load(context={"stage": "laptop", "stages": stages, "provider": "station"})
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 NONSENSE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=5
 )
