@@ -2,14 +2,20 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from string import Template
 from typing import Final
 
+from rich.table import Table
+
 from console.own_model import framework
+from console.screen import Screen
+from console.tables import PlainTable
 from reefloop.compilation import neo, rules
 from reefloop.compilation.neo import Framework, Hardware, pages
+from reefloop.compilation.rules import Verdict
 from reefloop.compilation.targets import DEFAULT, TARGETS, Target
 
 _TEMPLATE: Final = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
@@ -19,7 +25,14 @@ _TAKEN: Final = tuple(entry for entry in neo.FRAMEWORKS.values() if not entry.re
 
 
 def run(options: argparse.Namespace) -> int:
-    print(of_framework(framework(options.framework)) if options.framework else page(), end="")
+    name = framework(options.framework) if options.framework else ""
+    if name and sys.stdout.isatty():
+        screen = Screen()
+        screen.print(table_of(name))
+        for source in dict.fromkeys(said.source for *_, said in _verdicts(name)):
+            screen.say(f"{pages.TITLES[source]}: {source}")
+    else:
+        print(of_framework(name) if name else page(), end="")
     return 0
 
 
@@ -43,12 +56,24 @@ def page() -> str:
 
 def of_framework(name: str) -> str:
     """What becomes of models of one framework, target by target."""
+    rows = ((target, device, _WORDS[said.status], said.reason, said.source) for target, device, said in _verdicts(name))
+    return f"{_table(('target', 'Neo has it as', name, 'because', 'source'), rows)}\n"
+
+
+def table_of(name: str) -> Table:
+    """The same for a terminal, without the sources, whose addresses stand below it."""
+    table = PlainTable("target", "Neo has it as", name, "because")
+    for target, device, said in _verdicts(name):
+        table.add(target, device, _WORDS[said.status], said.reason)
+    return table
+
+
+def _verdicts(name: str) -> list[tuple[str, str, Verdict]]:
+    """Target or "none", Neo's word for it, and what is said of it: every target, and every device that has none."""
     verdicts = [(target.name, _neo_name(target), rules.verdict(name, target)) for target in TARGETS.values()]
-    verdicts += [
+    return verdicts + [
         ("none", device.name, rules.verdict(name, _of(device))) for device in neo.DEVICES.values() if device.refusal
     ]
-    rows = ((target, device, _WORDS[said.status], said.reason, said.source) for target, device, said in verdicts)
-    return f"{_table(('target', 'Neo has it as', name, 'because', 'source'), rows)}\n"
 
 
 def _targets() -> str:

@@ -46,6 +46,18 @@ def test_one_framework_shows_every_target_with_reason_and_source(
     assert all(len(row) == 5 and row[3] and row[4].startswith("https://") for row in rows)
 
 
+def test_a_terminal_gets_a_table_that_fits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["devices", "--framework", "onnx"]) == 0
+    said = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    table, sources = said.split("\n\n")
+    assert [line.split()[0] for line in table.splitlines() if line[0].isalpha()][1:15] == list(TARGETS)[:14]
+    assert max(map(len, table.splitlines())) <= 80
+    assert "…" not in table
+    assert {line.split(": ", 1)[1] for line in sources.splitlines()} <= set(neo.pages.TITLES)
+
+
 def test_an_unknown_framework_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["devices", "--framework", "caffe"]) == 2
     assert "'caffe' is not one of TENSORFLOW, KERAS" in capsys.readouterr().err
