@@ -16,10 +16,10 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from offline import cdk, cloudformation, functions, step_functions
 from offline.faults import Faults
 from offline.gate import Gate
-from offline.services import codebuild, events, greengrassv2, s3, sagemaker
+from offline.services import codebuild, events, greengrassv2, iot, s3, sagemaker
 from offline.state import ACCOUNT_ID, Crew, State
 
-_PARTS = (cloudformation, functions, s3, step_functions, events, sagemaker, codebuild, greengrassv2)
+_PARTS = (cloudformation, functions, s3, step_functions, events, sagemaker, codebuild, greengrassv2, iot)
 
 
 class Account:

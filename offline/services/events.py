@@ -10,7 +10,6 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -19,6 +18,7 @@ from moto.events.models import EventsBackend, Rule, events_backends
 
 from offline import gate
 from offline.api import Call, ServiceError
+from offline.permissions import may_invoke
 from offline.state import ACCOUNT_ID, State
 
 _log = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class Events:
     def _deliver(self, rule: Rule, function: str, event: Mapping[str, Any]) -> None:
         functions = self._state.client("lambda")
         try:
-            if not _may_invoke(functions.get_policy(FunctionName=function)["Policy"], rule.arn):
+            if not may_invoke(functions, function, service="events.amazonaws.com", source_arn=rule.arn):
                 raise PermissionError(f"the policy of {function} does not let {rule.arn} invoke it")
             functions.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event))
         except (ClientError, PermissionError) as error:
@@ -194,25 +194,6 @@ def _only(given: Mapping[str, Any], known: frozenset[str], what: str) -> None:
 def _on_default_bus(given: Mapping[str, Any]) -> None:
     if given.get("EventBusName", "default").rpartition("/")[2] != "default":
         raise NotImplementedError(f"the event bus is {given['EventBusName']}; there is the default one only")
-
-
-def _may_invoke(policy: str, rule: str) -> bool:
-    """Whether a function's own policy lets EventBridge invoke it for a rule.
-
-    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
-    """
-    for statement in json.loads(policy)["Statement"]:
-        arns = [
-            arn
-            for condition in statement.get("Condition", {}).values()
-            for key, arn in condition.items()
-            if key.lower() == "aws:sourcearn"
-        ]
-        named = statement.get("Principal", {})
-        service = named.get("Service") if isinstance(named, Mapping) else named
-        if service == "events.amazonaws.com" and all(fnmatchcase(rule, arn) for arn in arns):
-            return True
-    return False
 
 
 def _as_text(value: Any) -> str:

@@ -4,10 +4,11 @@ import json
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from botocore.exceptions import ClientError
 
-from offline.cloudformation.resource import Made, Order, ResourceType, Unsupported, camel, is_absent, whole
+from offline.cloudformation.resource import Made, Order, ResourceType, Unsupported, camel, is_absent, tag_map, whole
 
 # Below these the names are component names, configuration keys or tags: nobody's to change.
 _OWN_NAMES = ("Tags", "SystemResourceLimits")
@@ -93,6 +94,33 @@ class RoleAlias(ResourceType):
         return {} if seconds is None else {"credentialDurationSeconds": int(seconds)}
 
 
+class TopicRule(ResourceType):
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicrule.html"""
+
+    properties = frozenset({"RuleName", "TopicRulePayload", "Tags"})
+    replaced_by = frozenset({"RuleName"})
+
+    def create(self, order: Order) -> Made:
+        name = order.get("RuleName") or order.name(longest=128).replace("-", "_")
+        tags = {"tags": urlencode(tag_map(order["Tags"]))} if order.get("Tags") else {}
+        iot = order.client("iot")
+        iot.create_topic_rule(ruleName=name, topicRulePayload=self._payload(order), **tags)
+        return Made(name, {"Arn": iot.get_topic_rule(ruleName=name)["ruleArn"]})
+
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
+        order.client("iot").replace_topic_rule(ruleName=made.id, topicRulePayload=self._payload(order))
+        return made
+
+    def delete(self, order: Order, made: Made) -> None:
+        order.client("iot").delete_topic_rule(ruleName=made.id)
+
+    def _payload(self, order: Order) -> dict[str, Any]:
+        payload: dict[str, Any] = camel(order["TopicRulePayload"])
+        if "ruleDisabled" in payload:
+            payload["ruleDisabled"] = str(payload["ruleDisabled"]).lower() == "true"
+        return payload
+
+
 class ComponentVersion(ResourceType):
     """A version never changes: another recipe is another resource.
 
@@ -164,6 +192,7 @@ TYPES: Mapping[str, ResourceType] = {
     "AWS::IoT::ThingGroup": ThingGroup(),
     "AWS::IoT::Policy": Policy(),
     "AWS::IoT::RoleAlias": RoleAlias(),
+    "AWS::IoT::TopicRule": TopicRule(),
     "AWS::GreengrassV2::ComponentVersion": ComponentVersion(),
     "AWS::GreengrassV2::Deployment": Deployment(),
 }
