@@ -27,6 +27,9 @@ BLOCK: Final = 10
 BLOCKS: Final = 50
 ENOUGH_SECONDS: Final = 20.0
 """After that a slow model is asked no more; every model answers one block."""
+ABSOLUTE_TOLERANCE: Final = 0.05
+RELATIVE_TOLERANCE: Final = 0.02
+"""How far a golden image's logit may be off on a device, the sum of both: the classifier has the same."""
 ONE_THREAD: Final = {"TVM_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """What the runtime of compiled models reads: https://github.com/apache/tvm/blob/main/src/runtime/threading_backend.cc"""
 
@@ -49,6 +52,8 @@ class Agreement:
     right: int = 0
     source_right: int = 0
     difference: float = 0.0
+    deviation: float = 0.0
+    """The largest difference as a share of the tolerance."""
 
     def add(self, compiled: Array, source: Array, truth: int | None = None) -> None:
         said, expected = int(compiled.argmax()), int(source.argmax())
@@ -56,7 +61,10 @@ class Agreement:
         self.same += said == expected
         self.right += said == truth
         self.source_right += expected == truth
-        self.difference = max(self.difference, float(np.abs(compiled - source).max()))
+        differences = np.abs(compiled - source)
+        self.difference = max(self.difference, float(differences.max()))
+        tolerances = ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * np.abs(source)
+        self.deviation = max(self.deviation, float((differences / tolerances).max()))
 
     def share(self, count: int) -> float | None:
         """A share of the objects; None where there are none."""
@@ -94,6 +102,7 @@ def compared(beat: Beat, package: Path, compiled: Compiled, split: Split | None)
         "runtime": model.runtime,
         "golden": golden.objects,
         "golden_agreement": golden.share(golden.same),
+        "golden_deviation": golden.deviation,
         "difference": max(golden.difference, tested.difference),
         "objects": tested.objects,
         "agreement": tested.share(tested.same),

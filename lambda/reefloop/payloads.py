@@ -60,14 +60,16 @@ class Failure(TypedDict):
 class Parity(TypedDict):
     """The compiled model beside the model it was compiled from, on the same objects and as many threads.
 
-    `agreement` is the share of objects with the same first label, `difference` the largest of a logit; accuracies are
-    shares of the test split, None where there was none; latencies are milliseconds for one image.
+    `agreement` is the share of objects with the same first label, `difference` the largest of a logit and
+    `golden_deviation` the largest of a golden image's, as a share of what a device allows; accuracies are shares of the
+    test split, None where there was none; latencies are milliseconds for one image.
     """
 
     runtime: str
     instance_type: str
     golden: int
     golden_agreement: float
+    golden_deviation: float
     difference: float
     objects: int
     agreement: float | None

@@ -21,6 +21,7 @@ PARITY = Parity(
     instance_type="ml.m5.xlarge",
     golden=2,
     golden_agreement=1.0,
+    golden_deviation=1e-5,
     difference=1e-6,
     objects=100,
     agreement=0.99,
@@ -104,6 +105,7 @@ def test_without_a_test_split_the_golden_images_decide(account: Account) -> None
     [
         (loaded(accuracy=0.91), "right on 91.00% of 100 test objects and its source on 93.00%; .* lose 1.00%"),
         (loaded(golden_agreement=0.5, difference=12.345), "1 of 2 golden images another label .* differs by 12.3"),
+        (loaded(golden_deviation=1.5), "a golden image is 1.5 times as far off as devices allow"),
         (
             unloaded(runtime="dlr", reason="the compiled model does not load: CreateDLRModel failed"),
             "the compiled model does not load: CreateDLRModel failed",
@@ -112,7 +114,15 @@ def test_without_a_test_split_the_golden_images_decide(account: Account) -> None
         (unloaded(package="1" * 64, runtime="", reason="no runtime"), "is about another package"),
         (None, r"could not be measured on ml\.m5\.xlarge: .*comparison\.json"),
     ],
-    ids=["loses", "golden", "does not load", "another's figures", "another's finding", "nothing was written"],
+    ids=[
+        "loses",
+        "golden",
+        "too far off",
+        "does not load",
+        "another's figures",
+        "another's finding",
+        "nothing was written",
+    ],
 )
 def test_a_model_that_fails_is_packaged_again_without_its_compiled_files(
     account: Account, found: dict[str, Any] | None, reason: str

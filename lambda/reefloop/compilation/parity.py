@@ -17,7 +17,8 @@ def of(comparison: Mapping[str, Any]) -> Parity:
 def loss(figures: Parity, allowed: float) -> str:
     """What the compiled model is worse at than its source, by more than is allowed; "" when it is as good.
 
-    Devices refuse a model with another label on a golden image, whatever is allowed.
+    Devices refuse a model with another label, or with a logit that is too far off, on a golden image, whatever is
+    allowed.
 
     Args:
         allowed: share of the test split that it may lose.
@@ -27,6 +28,11 @@ def loss(figures: Parity, allowed: float) -> str:
         return (
             f"the compiled model gives {wrong} of {figures['golden']} golden images another label than its source; "
             f"a logit differs by {figures['difference']:.3g}"
+        )
+    if figures["golden_deviation"] > 1:
+        return (
+            f"a logit of a golden image is {figures['golden_deviation']:.3g} times as far off as devices allow: none "
+            "of them would serve the compiled model"
         )
     accuracy, source = figures["accuracy"], figures["source_accuracy"]
     if accuracy is None or source is None or source - accuracy <= allowed + _ROUNDING:

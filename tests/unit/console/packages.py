@@ -8,6 +8,7 @@ PARITY: Parity = {
     "instance_type": "ml.m5.xlarge",
     "golden": 16,
     "golden_agreement": 1.0,
+    "golden_deviation": 0.0001,
     "difference": 0.00002,
     "objects": 812,
     "agreement": 0.9988,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from classifier import model
 
 from jobs import manifest
 from jobs.__main__ import main
@@ -28,7 +29,10 @@ from tests.unit.jobs.packages import GAIN, PIXELS, brightest, coloured, package
 
 LABELS = ["crab", "squid", "eel"]
 WEIGHTS = GAIN * np.eye(3, dtype=np.float32)
-FIGURES = {"golden", "golden_agreement", "difference", "objects", "agreement", "accuracy", "source_accuracy"}
+FIGURES = {
+    *("golden", "golden_agreement", "golden_deviation", "difference"),
+    *("objects", "agreement", "accuracy", "source_accuracy"),
+}
 TIMES = {"p50_ms", "p99_ms", "source_p50_ms", "source_p99_ms"}
 ALWAYS = {"package", "loads", "reason", "runtime", "instance_type", "compiled_bytes", "source_bytes"}
 
@@ -157,6 +161,15 @@ def test_what_a_compiled_model_loses_is_counted(case: Case) -> None:
 def test_a_golden_image_with_another_first_label_shows(case: Case) -> None:
     case.compiled(brightest(WEIGHTS[:, [1, 0, 2]]))
     assert case.measure()["golden_agreement"] == 0
+
+
+def test_a_logit_that_a_device_would_not_accept_shows(case: Case) -> None:
+    case.compiled(brightest(np.float32(1.01) * WEIGHTS))
+    assert 0 < case.measure()["golden_deviation"] < 1
+    case.compiled(brightest(np.float32(1.1) * WEIGHTS))
+    found = case.measure()
+    assert (found["golden_agreement"], found["agreement"]) == (1.0, 1.0)
+    assert found["golden_deviation"] > 1
 
 
 def test_without_the_dataset_the_golden_images_are_compared(case: Case) -> None:
@@ -402,3 +415,10 @@ def test_however_the_process_ends_it_is_told(work: Any, how: str, silence: float
 
 def test_the_verb_gives_a_model_time_to_load() -> None:
     assert compare.SILENCE_SECONDS >= 60
+
+
+def test_the_comparison_allows_what_a_device_allows() -> None:
+    assert (measure.ABSOLUTE_TOLERANCE, measure.RELATIVE_TOLERANCE) == (
+        model.ABSOLUTE_TOLERANCE,
+        model.RELATIVE_TOLERANCE,
+    )
