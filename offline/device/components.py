@@ -22,11 +22,28 @@ SETTLED: Final = frozenset({"RUNNING", "FINISHED", "BROKEN"})
 
 
 class Component:
-    """Not thread-safe: the device's own thread calls it."""
+    """Not thread-safe: the device's own thread calls it. Only `asked` may be set by others.
 
-    def __init__(self, wanted: Wanted, place: Place, *, settle_seconds: float, ending: Callable[[], bool]) -> None:
+    Args:
+        variables: what its processes find in their environment beside that of their place; asked for at each start.
+        configuration: where the values for its scripts are looked up at each start, if not in `wanted`.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        place: Place,
+        *,
+        variables: Callable[[], Mapping[str, str]],
+        configuration: Callable[[], Mapping[str, Any]] | None,
+        settle_seconds: float,
+        ending: Callable[[], bool],
+    ) -> None:
         self.wanted, self.state, self.details = wanted, "NEW", ""
+        self.asked = ""
+        """What the component said of itself over IPC, RUNNING or ERRORED, or RESTART: `tick` acts on it."""
         self._place, self._settle_seconds, self._ending = place, settle_seconds, ending
+        self._variables, self._configuration = variables, configuration
         self._process: Process | None = None
         self._started = 0.0
         self._errors: list[float] = []
@@ -47,7 +64,7 @@ class Component:
         if "run" not in self._lifecycle:
             self.state = "FINISHED"
             return
-        self._started = time.monotonic()
+        self._started, self.asked = time.monotonic(), ""
         self._process = self._run("run")
         self.state = "STARTING" if self._process else "BROKEN"
 
@@ -55,25 +72,33 @@ class Component:
         """See how the run phase fares; restart it after an error."""
         if self._process is None or self.state not in ("STARTING", "RUNNING"):
             return
+        asked, self.asked = self.asked, ""
+        if asked == "RESTART":
+            self.stop()
+            self.start()
+            return
         code = self._process.exit_code
-        if code is None:
-            if time.monotonic() - self._started >= self._settle_seconds:
+        if code is None and asked != "ERRORED":
+            if asked == "RUNNING" or time.monotonic() - self._started >= self._settle_seconds:
                 self.state = "RUNNING"
             return
         self._process.stop(0)
         self._process = None
-        if code == 0:
+        if code == 0 and asked != "ERRORED":
             self.state = "FINISHED"
             return
-        self.details = f"run exited with {code}; see {self._place.log.name}"
+        said = "the component reported an error" if asked == "ERRORED" else f"run exited with {code}"
+        self.details = f"{said}; see {self._place.log.name}"
         self.state = self._failed("run")
         if self.state != "BROKEN":
             self.start()
 
-    def stop(self) -> None:
-        """End the processes."""
+    def stop(self, *, kill: bool = False) -> None:
+        """End the processes; with `kill` as a power cut does, without a word."""
         if self._process is not None:
             self.state = "STOPPING"
+            if kill:
+                self._process.kill()
             self._process.stop()
             self._process = None
         if self.state != "BROKEN":
@@ -106,27 +131,48 @@ class Component:
 
     def _run(self, phase: str) -> Process | None:
         """The process of a phase; None, and BROKEN, when its script cannot be expanded."""
-        terms = self._lifecycle[phase]
-        terms = terms if isinstance(terms, Mapping) else {"Script": terms}
-        settings = {**self._lifecycle.get("Setenv", {}), **terms.get("Setenv", {})}
-        place = self._place
-        # The paths end with a slash, as nucleus lite writes them.
-        system = {
-            "artifacts:path": f"{place.artifacts}/",
-            "artifacts:decompressedPath": f"{place.unarchived}/",
-            "work:path": f"{place.work}/",
-            "iot:thingName": place.thing,
-        }
+        configuration = self.wanted.configuration if self._configuration is None else self._configuration()
         try:
-            script, *values = (
-                expand(str(text), configuration=self.wanted.configuration, system=system)
-                for text in (terms["Script"], *settings.values())
-            )
+            script, settings = self._expanded(phase, configuration)
         except (UnknownVariable, KeyError) as error:
             self._break(f"{phase}: {error}")
             return None
-        environment = {**place.environment, **dict(zip(settings, values, strict=True))}
+        place = self._place
+        environment = {**place.environment, **self._variables(), **settings}
         return Process(script, folder=place.work, environment=environment, log=place.log)
+
+    def scripts(self, wanted: Wanted) -> list[object]:
+        """The scripts and settings of every phase with the values of a configuration, to compare with others."""
+        found: list[object] = []
+        for phase in sorted(PHASES & set(self._lifecycle) - {"Setenv"}):
+            try:
+                found.append(self._expanded(phase, wanted.configuration))
+            except (UnknownVariable, KeyError) as error:
+                found.append(str(error))
+        return found
+
+    def _expanded(self, phase: str, configuration: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+        """The script of a phase and the variables that it sets.
+
+        Raises:
+            UnknownVariable: a brace in one of them starts no variable with a value.
+            KeyError: there is no script.
+        """
+        terms = self._lifecycle[phase]
+        terms = terms if isinstance(terms, Mapping) else {"Script": terms}
+        settings = {**self._lifecycle.get("Setenv", {}), **terms.get("Setenv", {})}
+        # The paths end with a slash, as nucleus lite writes them.
+        system = {
+            "artifacts:path": f"{self._place.artifacts}/",
+            "artifacts:decompressedPath": f"{self._place.unarchived}/",
+            "work:path": f"{self._place.work}/",
+            "iot:thingName": self._place.thing,
+        }
+        script, *values = (
+            expand(str(text), configuration=configuration, system=system)
+            for text in (terms["Script"], *settings.values())
+        )
+        return script, dict(zip(settings, values, strict=True))
 
     def _failed(self, phase: str) -> str:
         """The state after one more error: BROKEN after the third within an hour."""

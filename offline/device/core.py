@@ -4,7 +4,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,21 +12,20 @@ from typing import Any, Final
 from offline.broker import Broker, Link
 from offline.device import artifacts, resolution
 from offline.device.artifacts import ArtifactError
-from offline.device.components import SETTLED, Component
 from offline.device.credentials import Denied, Exchange
+from offline.device.ipc import Configurations
 from offline.device.memory import Memory
+from offline.device.nucleus import Nucleus
 from offline.device.place import Home
+from offline.device.reports import Reports
 from offline.device.resolution import Root, Unresolvable, Wanted
-from offline.device.token_exchange import COMPONENT as TOKEN_EXCHANGE
-from offline.device.token_exchange import TokenExchange
-from offline.device.tokens import Tokens
+from offline.device.running import TICK_SECONDS, Running
 from offline.services import greengrassv2
-from offline.services.greengrassv2.records import TERMINAL, Core, Deployment, InstalledComponent
+from offline.services.greengrassv2.records import TERMINAL, Core, Deployment
 from offline.state import State
 
 log = logging.getLogger(__name__)
 
-TICK_SECONDS: Final = 0.1
 NUCLEUS_VERSIONS: Final[Mapping[str, str]] = {"aws_nucleus_lite": "2.5.1", "aws_nucleus_classic": "2.18.2"}
 
 
@@ -54,16 +53,33 @@ class CoreDevice:
         self.link = Link(state.only(Broker), thing)
         self.exchange, self._state, self._platform = exchange, state, dict(platform)
         self._runtime = self._platform.get("runtime", "aws_nucleus_classic")
-        self._settle_seconds = settle_seconds
         self._home = Home(root, thing, NUCLEUS_VERSIONS[self._runtime], state.environment)
-        self._tokens = Tokens()
-        self._token_exchange = TokenExchange(exchange, tokens=self._tokens, link=self.link)
         self._books = greengrassv2.backend(state.region)
+        self._reports = Reports(self._books, thing)
         self._memory = Memory.load(root / "memory.json")
-        self._components: dict[str, Component] = {}
+        self._remembering = threading.Lock()
         self._ending = threading.Event()
+        self._power_cut = False
+        lite = self._runtime == "aws_nucleus_lite"
+        self._configurations = Configurations(self._memory.configurations, self._remember)
+        self._nucleus = Nucleus(
+            root,
+            lite=lite,
+            link=self.link,
+            exchange=exchange,
+            configurations=self._configurations,
+            lifecycle=lambda name, what: self._running.ask(name, what),
+        )
+        self._running = Running(
+            place=self._home.place,
+            variables=self._nucleus.variables,
+            configurations=self._configurations,
+            lite=lite,
+            settle_seconds=settle_seconds,
+            ending=self._ending,
+            report=lambda: self._reports.components(self._running),
+        )
         self._thread: threading.Thread | None = None
-        self._told: tuple[str, list[InstalledComponent]] | None = None
 
     def __enter__(self) -> "CoreDevice":
         self.start()
@@ -84,12 +100,10 @@ class CoreDevice:
         if self._thread is not None:
             return
         self._ending.clear()
-        system, architecture = self._platform["os"], self._platform["architecture"]
-        version = NUCLEUS_VERSIONS[self._runtime]
-        self._books.register(Core(self.thing, system, architecture, self._runtime, version))
+        told = (self._platform["os"], self._platform["architecture"], self._runtime, NUCLEUS_VERSIONS[self._runtime])
+        self._books.register(Core(self.thing, *told))
         self._home.furnish()
-        self._tokens.revoke_all()
-        self._token_exchange.start()
+        self._nucleus.start()
         self._state.closing.callback(self.stop)
         self._thread = threading.Thread(target=self._live, name=f"device-{self.thing}", daemon=True)
         self._thread.start()
@@ -100,7 +114,25 @@ class CoreDevice:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join()
-            self._token_exchange.stop()
+            self._nucleus.stop()
+
+    def kill(self) -> None:
+        """Cut the power: every process ends with SIGKILL, and what the nucleus had in memory is lost."""
+        self._power_cut = True
+        self._nucleus.stop()
+        self.stop()
+        self._power_cut = False
+
+    def kill_nucleus(self) -> None:
+        """`kill -9` of the nucleus, which systemd starts again: messages that it had are lost, tokens are no good.
+
+        The components of nucleus lite are units of their own and live on; those of the classic one die with it.
+        """
+        if self._runtime == "aws_nucleus_lite":
+            self._nucleus.restart()
+        else:
+            self.kill()
+            self.start()
 
     def wait_for(self, deployment_id: str, *, timeout_seconds: float = 60.0) -> str:
         """How a deployment ended on this device: SUCCEEDED, FAILED, ...
@@ -122,29 +154,20 @@ class CoreDevice:
 
     def _live(self) -> None:
         try:
-            self._apply(self._memory.running)
+            self._running.apply(self._memory.running)
             while not self._ending.wait(TICK_SECONDS):
-                self._tick()
+                self._running.tick()
                 for deployment in self._unhandled() if self.link.up else []:
                     self._process(deployment)
         except Exception:
             log.exception("device %s stopped by an error of its own", self.thing)
-            self._books.report_components(self.thing, self._installed(), "UNHEALTHY")
+            self._books.report_components(self.thing, self._running.installed(), "UNHEALTHY")
         finally:
-            for component in self._components.values():
-                component.stop()
-            self._components.clear()
-
-    def _tick(self) -> None:
-        for component in self._components.values():
-            component.tick()
-        self._report()
+            self._running.stop(kill=self._power_cut)
 
     def _unhandled(self) -> list[Deployment]:
         pending = self._books.pending(self.thing)
-        fresh = [
-            deployment for deployment in pending if self._memory.handled.get(deployment.target_arn) != deployment.id
-        ]
+        fresh = [each for each in pending if self._memory.handled.get(each.target_arn) != each.id]
         for deployment in fresh:
             self._books.report_deployment(self.thing, deployment, "QUEUED")
         return fresh
@@ -152,36 +175,35 @@ class CoreDevice:
     def _process(self, deployment: Deployment) -> None:
         """Bring the device to what the deployment asks for, or leave it as it was, and say which."""
         self._books.report_deployment(self.thing, deployment, "IN_PROGRESS")
-        before = self._memory
+        before, configurations = self._memory, self._configurations.all()
+        handled = {**before.handled, deployment.target_arn: deployment.id}
         try:
             groups, wanted = self._plan(deployment)
             for component in wanted:
                 self._fetch(component)
         except (Unresolvable, ArtifactError) as error:
-            self._remember(replace(before, handled={**before.handled, deployment.target_arn: deployment.id}))
-            self._fail(deployment, "FAILED_NO_STATE_CHANGE", error.code, str(error))
+            self._remember(handled=handled)
+            self._reports.failed(deployment, outcome="FAILED_NO_STATE_CHANGE", code=error.code, message=str(error))
             return
-        broken = self._apply(wanted)
+        for component in wanted:
+            self._configurations.replace(component.name, component.configuration)
+        broken = self._running.apply(wanted)
         if self._ending.is_set():
+            self._configurations.restore(configurations)
             return  # power is off: the deployment is dealt with after the next start
-        handled = {**before.handled, deployment.target_arn: deployment.id}
         if broken is not None:
-            roll_back = (deployment.request.get("deploymentPolicies") or {}).get(
-                "failureHandlingPolicy"
-            ) != "DO_NOTHING"
             reason = f"{broken.wanted.name} {broken.wanted.version} is BROKEN: {broken.details}"
-            if roll_back:
-                still_broken = self._apply(before.running)
+            if (deployment.request.get("deploymentPolicies") or {}).get("failureHandlingPolicy") != "DO_NOTHING":
+                self._configurations.restore(configurations)
+                still_broken = self._running.apply(before.running)
                 outcome = "FAILED_UNABLE_TO_ROLLBACK" if still_broken else "FAILED_ROLLBACK_COMPLETE"
             else:
                 outcome = "FAILED_ROLLBACK_NOT_REQUESTED"
-            self._remember(replace(before, handled=handled))
-            self._fail(deployment, outcome, "COMPONENT_BROKEN", reason)
+            self._remember(handled=handled)
+            self._reports.failed(deployment, outcome=outcome, code="COMPONENT_BROKEN", message=reason)
             return
-        configurations = {**before.configurations, **{each.name: dict(each.configuration) for each in wanted}}
-        self._remember(Memory(handled, groups, wanted, configurations))
+        self._remember(handled=handled, groups=groups, running=wanted)
         self._clean()
-        self._report()
         self._books.report_deployment(self.thing, deployment, "SUCCEEDED", reason="SUCCESSFUL")
 
     def _plan(self, deployment: Deployment) -> tuple[dict[str, dict[str, Root]], list[Wanted]]:
@@ -197,22 +219,16 @@ class CoreDevice:
             groups,
             fresh=deployment.target_arn,
             recipes=lambda name: {v.recipe.version: v.recipe.document for v in self._books.versions(name)},
-            current=self._memory.configurations.get,
+            current=self._configurations.get,
             platform=self._platform,
         )
         return groups, wanted
 
     def _fetch(self, wanted: Wanted) -> None:
-        running = self._components.get(wanted.name)
-        if running is not None and running.wanted.version == wanted.version:
+        if self._running.has(wanted.name, wanted.version):
             return
         place = self._home.place(wanted.name, wanted.version)
-        artifacts.fetch(
-            wanted.manifest,
-            folder=place.artifacts,
-            unarchived=place.unarchived,
-            s3=self._s3,
-        )
+        artifacts.fetch(wanted.manifest, folder=place.artifacts, unarchived=place.unarchived, s3=self._s3)
 
     def _s3(self) -> Any:
         try:
@@ -220,53 +236,11 @@ class CoreDevice:
         except Denied as error:
             raise ArtifactError("S3_ERROR", f"no credentials to fetch artifacts with: {error}") from error
 
-    def _apply(self, wanted: Iterable[Wanted]) -> Component | None:
-        """Run exactly these components, restarting only what changed; the first that breaks, if one does."""
-        target = {each.name: each for each in wanted}
-        for name in [name for name, running in self._components.items() if running.wanted != target.get(name)]:
-            self._components.pop(name).stop()
-        for name, each in target.items():
-            if name not in self._components:
-                component = Component(
-                    each,
-                    self._home.place(each.name, each.version, self._variables(each)),
-                    settle_seconds=self._settle_seconds,
-                    ending=self._ending.is_set,
-                )
-                self._components[name] = component
-                component.install()
-                component.start()
-            elif self._components[name].state == "FINISHED":
-                self._components[name].start()  # a script that has ended runs again at every deployment
-        ours = [self._components[name] for name in target]
-        while any(each.state not in SETTLED for each in ours) and not self._ending.is_set():
-            self._tick()
-            if any(each.state == "BROKEN" for each in ours):
-                break
-            self._ending.wait(TICK_SECONDS / 2)
-        self._report()
-        return next((each for each in ours if each.state == "BROKEN"), None)
-
-    def _variables(self, wanted: Wanted) -> dict[str, str]:
-        """What the nucleus tells the processes of one component, beside what it tells all of them."""
-        return self._token_exchange.variables(wanted.name) if TOKEN_EXCHANGE in wanted.dependencies else {}
-
-    def _fail(self, deployment: Deployment, outcome: str, code: str, message: str) -> None:
-        kind = "COMPONENT_ERROR" if code == "COMPONENT_BROKEN" else "DEPENDENCY_ERROR"
-        log.warning("device %s: deployment %s %s: %s", self.thing, deployment.id, outcome, message)
-        self._report()
-        self._books.report_deployment(
-            self.thing,
-            deployment,
-            "FAILED",
-            reason=f"{outcome}: {message}",
-            error_stack=("DEPLOYMENT_FAILURE", code),
-            error_types=(kind,),
-        )
-
-    def _remember(self, memory: Memory) -> None:
-        self._memory = memory
-        memory.save(self.root / "memory.json")
+    def _remember(self, **changes: Any) -> None:
+        """Keep these fields of the memory, and all configurations: components change theirs in other threads."""
+        with self._remembering:
+            self._memory = replace(self._memory, **changes, configurations=self._configurations.all())
+            self._memory.save(self.root / "memory.json")
 
     def _clean(self) -> None:
         """Delete the artifacts of what is no longer deployed, as the nucleus does after every success."""
@@ -274,18 +248,3 @@ class CoreDevice:
         for folder in self._home.packages.glob("*/*/*"):
             if (folder.parent.name, folder.name) not in keep:
                 shutil.rmtree(folder)
-
-    def _report(self) -> None:
-        """Tell the cloud what runs, when that changed."""
-        installed = self._installed()
-        broken = any(component.state == "BROKEN" for component in self._components.values())
-        told = ("UNHEALTHY" if broken else "HEALTHY", installed)
-        if told != self._told:
-            self._told = told
-            self._books.report_components(self.thing, installed, told[0])
-
-    def _installed(self) -> list[InstalledComponent]:
-        return [
-            InstalledComponent(each.wanted.name, each.wanted.version, each.state, each.wanted.root, each.details)
-            for each in self._components.values()
-        ]

@@ -1,20 +1,26 @@
 """The part of a core device that dies as one: its tokens, what components reach over IPC, messages under way."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from offline.broker import Link
+from offline.device.credentials import Exchange
 from offline.device.ipc import SOCKET, Configurations, Server
 from offline.device.ipc.operations import Lifecycle
+from offline.device.resolution import Wanted
+from offline.device.token_exchange import COMPONENT as TOKEN_EXCHANGE
+from offline.device.token_exchange import TokenExchange
 from offline.device.tokens import Tokens
 
 
 class Nucleus:
-    """One device's nucleus, through all its lives. Started and stopped by one thread at a time.
+    """One device's nucleus, through all its lives. Safe to use from any thread.
 
     Args:
         folder: where its socket lies, unless the path is too long for one.
         lite: it is nucleus lite, and not the classic one.
+        exchange: gives credentials for the device's certificate.
         lifecycle: what components ask to happen to them.
     """
 
@@ -24,43 +30,67 @@ class Nucleus:
         *,
         lite: bool,
         link: Link,
-        tokens: Tokens,
+        exchange: Exchange,
         configurations: Configurations,
         lifecycle: Lifecycle,
     ) -> None:
-        self._link, self._tokens = link, tokens
+        self._link, self._tokens = link, Tokens()
+        self._token_exchange = TokenExchange(exchange, tokens=self._tokens, link=link)
         self._new_server: Callable[[], Server] = lambda: Server(
             folder,
             lite=lite,
             link=link,
             configurations=configurations,
-            component_of=tokens.component,
+            component_of=self._tokens.component,
             lifecycle=lifecycle,
         )
         self._server: Server | None = None
+        self._living = threading.RLock()
         link.watch(self._linked)
 
     def start(self) -> None:
         """Begin a life, with new tokens."""
-        self._tokens.revoke_all()
-        self._server = self._new_server()
-        self._server.start()
+        with self._living:
+            self._tokens.revoke_all()
+            self._token_exchange.start()
+            self._server = self._new_server()
+            self._server.start()
 
     def stop(self) -> None:
         """Die, as with `kill -9`: connections of components end, messages that the broker does not have are lost."""
-        server, self._server = self._server, None
-        if server is None:
-            return
-        server.stop()
-        if self._link.up:  # the connection to the broker ends with the process that had it
-            self._link.cut()
-            self._link.restore()
+        with self._living:
+            server, self._server = self._server, None
+            if server is None:
+                return
+            server.stop()
+            self._token_exchange.stop()
+            if self._link.up:  # the connection to the broker ends with the process that had it
+                self._link.cut()
+                self._link.restore()
 
-    def variables(self, component: str) -> dict[str, str]:
-        """What lets a process of the component find and convince this life of the nucleus; empty between lives."""
-        server = self._server
-        return {SOCKET: str(server.path), "SVCUID": self._tokens.of(component)} if server else {}
+    def restart(self) -> None:
+        """Die and live again, while whatever components run goes on."""
+        with self._living:
+            self.stop()
+            self.start()
+
+    def variables(self, wanted: Wanted) -> dict[str, str]:
+        """What lets the processes of a component find and convince this life of the nucleus.
+
+        Raises:
+            RuntimeError: it is dead.
+        """
+        with self._living:
+            if self._server is None:
+                raise RuntimeError("the nucleus is not running; call start() before")
+            exchange = TOKEN_EXCHANGE in wanted.dependencies
+            return {
+                SOCKET: str(self._server.path),
+                "SVCUID": self._tokens.of(wanted.name),
+                **(self._token_exchange.variables(wanted.name) if exchange else {}),
+            }
 
     def _linked(self, up: bool) -> None:
-        if self._server is not None:
-            self._server.client.linked(up)
+        server = self._server
+        if server is not None:
+            server.client.linked(up)

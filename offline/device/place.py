@@ -31,15 +31,15 @@ class Home:
     def packages(self) -> Path:
         return self.root / "packages"
 
-    def place(self, component: str, version: str, variables: Mapping[str, str] | None = None) -> Place:
-        """The place of one version of a component, with variables of its own; versions share a work folder."""
+    def place(self, component: str, version: str) -> Place:
+        """The place of one version of a component; versions share a work folder."""
         return Place(
             artifacts=self.packages / "artifacts" / component / version,
             unarchived=self.packages / "artifacts-unarchived" / component / version,
             work=self.root / "work" / component,
             log=self.root / "logs" / f"{component}.log",
             thing=self.thing,
-            environment={**self._environment(), **(variables or {})},
+            environment=self._environment(),
         )
 
     def furnish(self) -> None:

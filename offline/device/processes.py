@@ -55,6 +55,10 @@ class Process:
         if self._process.stdin:
             self._process.stdin.close()
 
+    def kill(self) -> None:
+        """SIGKILL to the whole group, at once."""
+        self._signal(signal.SIGKILL)
+
     def _signal(self, number: signal.Signals) -> None:
         try:
             os.killpg(self._process.pid, number)

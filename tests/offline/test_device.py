@@ -342,18 +342,43 @@ def test_an_archive_that_is_none_fails_the_deployment(fleet: Fleet) -> None:
 # ---- Configuration ---------------------------------------------------------------------------------------------------
 
 
-def test_configuration_is_merged_and_restarts_what_it_changes(fleet: Fleet) -> None:
+@pytest.mark.parametrize(
+    ("runtime", "starts"),
+    [
+        ("aws_nucleus_classic", ["default kept", "merged kept", "default kept"]),
+        ("aws_nucleus_lite", ["default kept"]),
+    ],
+)
+def test_configuration_is_merged_and_restarts_what_it_changes_on_the_classic_nucleus_alone(
+    fleet: Fleet, runtime: str, starts: list[str]
+) -> None:
     name, group = any_name("c"), fleet.group()
-    defaults = {"ComponentConfiguration": {"DefaultConfiguration": {"word": "default", "other": "kept"}}}
+    defaults = {"ComponentConfiguration": {"DefaultConfiguration": {"word": "default", "other": "kept", "more": ""}}}
     run = 'echo "{configuration:/word}" "{configuration:/other}" >> log; exec sleep 60'
     fleet.create(recipe(name, Manifests=[{"Platform": LINUX, "Lifecycle": {"run": run}}], **defaults))
-    with fleet.device(group) as device:
-        for update in (None, {"merge": json.dumps({"word": "merged"})}, {"reset": ["/word"]}):
-            component = {"componentVersion": "1.0.0", **({"configurationUpdate": update} if update else {})}
+    updates = ({}, {"merge": json.dumps({"word": "merged"})}, {"merge": '{"more": "x"}'}, {"reset": ["/word"]})
+    with fleet.device(group, runtime=runtime) as device:
+        for update in updates:
+            component = {"componentVersion": "1.0.0", "configurationUpdate": update}
             made = fleet.greengrass.create_deployment(targetArn=group, components={name: component})
             assert device.wait_for(made["deploymentId"]) == "SUCCEEDED"
-        lines = (work(device, name) / "log").read_text().splitlines()
-        assert lines == ["default kept", "merged kept", "default kept"]
+        assert (work(device, name) / "log").read_text().splitlines() == starts
+
+
+def test_on_lite_a_script_has_the_new_values_when_it_starts_next(fleet: Fleet) -> None:
+    name, group = any_name("c"), fleet.group()
+    defaults = {"ComponentConfiguration": {"DefaultConfiguration": {"word": "default"}}}
+    run = 'echo "{configuration:/word}" >> log; exec sleep 60'
+    fleet.create(recipe(name, Manifests=[{"Platform": LINUX, "Lifecycle": {"run": run}}], **defaults))
+    device = fleet.provision(group)
+    with device:
+        for update in ({}, {"merge": json.dumps({"word": "merged"})}):
+            component = {"componentVersion": "1.0.0", "configurationUpdate": update}
+            made = fleet.greengrass.create_deployment(targetArn=group, components={name: component})
+            assert device.wait_for(made["deploymentId"]) == "SUCCEEDED"
+    log = work(device, name) / "log"
+    with device:
+        eventually(lambda: log.read_text().splitlines() == ["default", "merged"])
 
 
 def test_a_value_that_the_device_has_outlives_a_new_default() -> None:

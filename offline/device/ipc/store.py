@@ -65,6 +65,14 @@ class Configurations:
             self._times |= {(component, path): time.time() for path in paths}
         self._tell(component, paths)
 
+    def restore(self, configurations: Mapping[str, Mapping[str, Any]]) -> None:
+        """Go back to what `all` gave before."""
+        with self._changing:
+            for added in self._values.keys() - configurations.keys():
+                del self._values[added]
+        for component, configuration in configurations.items():
+            self.replace(component, configuration)
+
     def merge(self, component: str, path: Sequence[str], value: Any, *, timestamp: float) -> None:
         """What a component changes in its own configuration.
 
