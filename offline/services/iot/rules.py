@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from typing import Any, Final
 
-from moto.core.exceptions import ServiceException
+from moto.iot.exceptions import IoTClientError
 from moto.iot.models import FakeRule, IoTBackend, iot_backends
 
 from offline.api import Call, ServiceError
@@ -75,8 +75,8 @@ class Rules:
                 error_action=payload.get("errorAction"),
                 aws_iot_sql_version=payload["awsIotSqlVersion"],
             )
-        except ServiceException as error:
-            raise ServiceError(str(error.code), str(error.message)) from None
+        except IoTClientError as error:
+            raise ServiceError(error.error_type, error.message) from None
         return {}
 
     def _start(self) -> None:
