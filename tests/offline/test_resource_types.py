@@ -14,6 +14,13 @@ from tests.offline.stack_driver import TRUST, Resources, Stacks, log_group, reci
 
 POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
 
+TABLE = {
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+RECOVERABLE = {"PointInTimeRecoveryEnabled": True}
+
 EVERYTHING: Resources = {
     "Bucket": {
         "Type": "AWS::S3::Bucket",
@@ -191,6 +198,31 @@ EVERYTHING: Resources = {
             "Targets": [{"Id": "any", "Arn": {"Fn::GetAtt": ["Function", "Arn"]}}],
         },
     },
+    "TopicRule": {
+        "Type": "AWS::IoT::TopicRule",
+        "Properties": {
+            "TopicRulePayload": {
+                "Sql": "SELECT * FROM 'any/+'",
+                "AwsIotSqlVersion": "2016-03-23",
+                "Actions": [{"Lambda": {"FunctionArn": {"Fn::GetAtt": ["Function", "Arn"]}}}],
+            },
+            "Tags": [{"Key": "stage", "Value": "any"}],
+        },
+    },
+    "Table": {
+        "Type": "AWS::DynamoDB::Table",
+        "Properties": {
+            **TABLE,
+            "SSESpecification": {"SSEEnabled": "true"},
+            "PointInTimeRecoverySpecification": RECOVERABLE,
+            "TimeToLiveSpecification": {"AttributeName": "until", "Enabled": True},
+            "Tags": [{"Key": "stage", "Value": "any"}],
+        },
+    },
+    "GlobalTable": {
+        "Type": "AWS::DynamoDB::GlobalTable",
+        "Properties": {**TABLE, "Replicas": [{"Region": "us-east-1", "DeletionProtectionEnabled": "false"}]},
+    },
     "Network": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/24", "EnableDnsHostnames": True}},
     "Subnet": {
         "Type": "AWS::EC2::Subnet",
@@ -281,6 +313,9 @@ LISTS: dict[str, Callable[[Account], Any]] = {
     ],
     "AWS::GreengrassV2::Deployment": lambda account: account.client("greengrassv2").list_deployments()["deployments"],
     "AWS::Events::Rule": lambda account: account.client("events").list_rules()["Rules"],
+    "AWS::IoT::TopicRule": lambda account: account.client("iot").list_topic_rules()["rules"],
+    "AWS::DynamoDB::Table": lambda account: tables(account, "everything-Table"),
+    "AWS::DynamoDB::GlobalTable": lambda account: tables(account, "everything-GlobalTable"),
     "AWS::EC2::VPC": lambda account: account.client("ec2").describe_vpcs()["Vpcs"],
     "AWS::EC2::Subnet": lambda account: account.client("ec2").describe_subnets()["Subnets"],
     "AWS::EC2::InternetGateway": lambda account: account.client("ec2").describe_internet_gateways()["InternetGateways"],
@@ -288,6 +323,10 @@ LISTS: dict[str, Callable[[Account], Any]] = {
     "AWS::EC2::Instance": lambda account: living_instances(account),
     "AWS::IAM::InstanceProfile": lambda account: account.client("iam").list_instance_profiles()["InstanceProfiles"],
 }
+
+
+def tables(account: Account, beginning: str) -> list[str]:
+    return [name for name in account.client("dynamodb").list_tables()["TableNames"] if name.startswith(beginning)]
 
 
 def living_instances(account: Account) -> list[Any]:
@@ -337,6 +376,9 @@ def test_a_change_of_every_type_that_can_change_in_place_keeps_its_physical_id(s
         "ThingPolicy": {"PolicyDocument": other},
         "RoleAlias": {"CredentialDurationSeconds": 900},
         "Rule": {"Description": "another", "Targets": []},
+        "TopicRule": {"TopicRulePayload": {**EVERYTHING["TopicRule"]["Properties"]["TopicRulePayload"], "Actions": []}},
+        "Table": {"TimeToLiveSpecification": {"AttributeName": "until", "Enabled": False}},
+        "GlobalTable": {"Replicas": [{"Region": "us-east-1", "PointInTimeRecoverySpecification": RECOVERABLE}]},
         "Network": {"EnableDnsHostnames": False},
         "Subnet": {"Tags": [{"Key": "Name", "Value": "another"}], "MapPublicIpOnLaunch": False},
         "Gateway": {"Tags": [{"Key": "Name", "Value": "another"}]},

@@ -3,10 +3,22 @@
 from collections.abc import Mapping
 
 from offline.cloudformation.resource import ResourceType
-from offline.cloudformation.types import building, events, identity, machines, network, people, running, storage, things
+from offline.cloudformation.types import (
+    building,
+    events,
+    identity,
+    machines,
+    network,
+    people,
+    running,
+    storage,
+    tables,
+    things,
+)
 
 TYPES: Mapping[str, ResourceType] = {
     **storage.TYPES,
+    **tables.TYPES,
     **identity.TYPES,
     **running.TYPES,
     **building.TYPES,
