@@ -1,6 +1,8 @@
 """A nucleus without the rest of its device, and the real SDK to ask it with."""
 
+import json
 import queue
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -8,16 +10,19 @@ from typing import Any
 
 import awsiot.greengrasscoreipc as ipc
 from awsiot.eventstreamrpc import LifecycleHandler
+from awsiot.greengrasscoreipc import model
 from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2 as Client
 
 from offline.broker import Broker, Link
 from offline.device.credentials import Credentials, Denied
 from offline.device.ipc import SOCKET, Configurations
+from offline.device.ipc.frames import Decoder, Frame, MessageType
 from offline.device.nucleus import Nucleus
 from offline.device.resolution import Wanted
 from offline.state import State
 
 SECONDS = 10.0
+CONNECT = {":version": "0.1.0"}
 CAMERA, LIGHT = "com.example.Camera", "com.example.Light"
 MQTT, LOCAL = "aws.greengrass.ipc.mqttproxy", "aws.greengrass.ipc.pubsub"
 
@@ -31,6 +36,7 @@ class Device:
     """A nucleus without the rest of its device."""
 
     def __init__(self, folder: Path, *, lite: bool) -> None:
+        self.lite = lite
         self.broker = Broker(State(folder))
         self.link = Link(self.broker, "reef-1")
         self.asked: list[tuple[str, str]] = []
@@ -111,3 +117,54 @@ class Events:
     @property
     def empty(self) -> bool:
         return self._came.empty()
+
+
+def fields(answer: Any) -> tuple[str, Any]:
+    """Component and content of a configuration, or of a change in one."""
+    return answer.component_name, answer.value if hasattr(answer, "value") else answer.key_path
+
+
+class Raw:
+    """A connection without the SDK, for what the SDK never sends."""
+
+    def __init__(self, device: Device) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(SECONDS)
+        self._socket.connect(device.variables()[SOCKET])
+        self._decoder = Decoder(1 << 20)
+        self._came: list[Frame] = []
+
+    def send(self, frame: Frame) -> None:
+        self._socket.sendall(frame.encoded())
+
+    def connect(self, payload: Any, headers: Any = CONNECT) -> Frame | None:
+        text = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        self.send(Frame(MessageType.CONNECT, 0, 0, headers, text))
+        return self.next()
+
+    def next(self) -> Frame | None:
+        """The next frame; None when the nucleus closed the connection."""
+        while not self._came:
+            try:
+                data = self._socket.recv(65_536)
+            except ConnectionResetError:
+                return None
+            if not data:
+                return None
+            self._came += self._decoder.feed(data)
+        return self._came.pop(0)
+
+    def ask(self, operation: str, payload: bytes = b"{}", *, stream: int = 1, flags: int = 0) -> Frame | None:
+        self.send(Frame(MessageType.APPLICATION, flags, stream, {"operation": operation} if operation else {}, payload))
+        return self.next()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def json_message(message: Any) -> model.PublishMessage:
+    return model.PublishMessage(json_message=model.JsonMessage(message=message))
+
+
+def binary_message(message: bytes) -> model.PublishMessage:
+    return model.PublishMessage(binary_message=model.BinaryMessage(message=message))
