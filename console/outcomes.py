@@ -11,7 +11,7 @@ from rich.table import Table
 
 from console.clients import Clients
 from console.screen import Screen
-from console.tables import PlainTable
+from console.tables import PlainTable, plain
 from reefloop import contracts as c
 
 Document = Mapping[str, Any]
@@ -78,7 +78,7 @@ def failed(packages: Iterable[Document]) -> list[str]:
 
 def _outcomes(packages: Sequence[Document]) -> Table:
     """Milliseconds are of one image: the median and in brackets the 99th percentile."""
-    table = PlainTable("target", "outcome", "KiB", "agreement", "ms (p99)", "source ms (p99)", "times as fast")
+    table = PlainTable("target", "outcome", "KiB", "agreement", "ms (p99)", "portable ms (p99)", "times as fast")
     # The other columns give way first, unless a very long name would leave them nothing.
     longest = max(len(package[c.TARGET]) for package in packages)
     table.columns[0].width = longest if longest <= _NAME_WIDTH else None
@@ -92,6 +92,9 @@ def _outcomes(packages: Sequence[Document]) -> Table:
             *(_measured(parity) if parity else (None,) * 4),
             style="" if outcome == COMPILED else _STYLES[outcome],
         )
+    if any(package.get("parity") for package in packages):
+        table.caption = plain("portable: the same model in ONNX Runtime, which optimises it as it loads")
+        table.caption_justify = "left"
     return table
 
 
