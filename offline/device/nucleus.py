@@ -44,7 +44,8 @@ class Nucleus:
             component_of=self._tokens.component,
             lifecycle=lifecycle,
         )
-        self._server: Server | None = None
+        self.server: Server | None = None
+        """What this life of the nucleus serves; None between two."""
         self._living = threading.RLock()
         link.watch(self._linked)
 
@@ -53,13 +54,13 @@ class Nucleus:
         with self._living:
             self._tokens.revoke_all()
             self._token_exchange.start()
-            self._server = self._new_server()
-            self._server.start()
+            self.server = self._new_server()
+            self.server.start()
 
     def stop(self) -> None:
         """Die, as with `kill -9`: connections of components end, messages that the broker does not have are lost."""
         with self._living:
-            server, self._server = self._server, None
+            server, self.server = self.server, None
             if server is None:
                 return
             server.stop()
@@ -81,16 +82,16 @@ class Nucleus:
             RuntimeError: it is dead.
         """
         with self._living:
-            if self._server is None:
+            if self.server is None:
                 raise RuntimeError("the nucleus is not running; call start() before")
             exchange = TOKEN_EXCHANGE in wanted.dependencies
             return {
-                SOCKET: str(self._server.path),
+                SOCKET: str(self.server.path),
                 "SVCUID": self._tokens.of(wanted.name),
                 **(self._token_exchange.variables(wanted.name) if exchange else {}),
             }
 
     def _linked(self, up: bool) -> None:
-        server = self._server
+        server = self.server
         if server is not None:
             server.client.linked(up)

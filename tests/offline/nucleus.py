@@ -60,6 +60,13 @@ class Device:
         self.asked.append((component, what))
         return component in (CAMERA, LIGHT)
 
+    @property
+    def client(self) -> Any:
+        """The MQTT client of this life of the nucleus."""
+        server = self.nucleus.server
+        assert server is not None
+        return server.client
+
     def _refuse(self) -> Credentials:
         raise Denied("this device has no certificate")
 
