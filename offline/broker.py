@@ -116,6 +116,8 @@ class Link:
     def __init__(self, broker: Broker, client: str) -> None:
         self.client = client
         self.up = True
+        self.permits: Callable[[str, str], bool] = lambda _, __: True
+        """Whether an action ("iot:Publish") on a resource ("topic/a/b") is permitted; at first, everything is."""
         self._broker = broker
         self._watchers: list[Callable[[bool], None]] = []
         self._waiting: deque[tuple[Published, Callable[[], None] | None]] = deque()
@@ -174,6 +176,8 @@ class Link:
         """
         try:
             check_topic(topic)
+            if not self.permits("iot:Publish", f"topic/{topic}"):
+                raise Rejected(f"no policy of its certificate permits iot:Publish on topic/{topic}")
             if qos not in (0, 1) or len(payload) > PAYLOAD_BYTES:
                 raise Rejected(f"{len(payload)} bytes with quality of service {qos} for {topic} are not taken")
         except Rejected as error:
@@ -189,14 +193,16 @@ class Link:
         """Receive what matches, while the link is up.
 
         Raises:
-            ConnectionError: the link is down, or the broker does not take such a filter.
+            ConnectionError: the link is down, the filter is none, or the device may not have it.
         """
 
         def pass_on(topic: str, payload: bytes) -> None:
-            if self.up:
+            if self.up and self.permits("iot:Receive", f"topic/{topic}"):
                 receive(topic, payload)
 
         self._demand_up("subscribe to", topic_filter)
+        if not self.permits("iot:Subscribe", f"topicfilter/{topic_filter}"):
+            raise ConnectionError(f"no policy permits {self.client} iot:Subscribe on topicfilter/{topic_filter}")
         try:
             return self._broker.subscribe(topic_filter, pass_on, client=self.client)
         except Rejected as error:

@@ -1,10 +1,35 @@
-"""Whether a function's own policy lets a service invoke it."""
+"""What policies permit, where this account looks: of roles that rules act under, of devices, of functions."""
 
 import json
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+
+def permits(policies: Iterable[Mapping[str, Any]], action: str, resource: str) -> bool:
+    """Whether some statement of these policy documents allows an action on a resource, and none denies it.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+    Conditions are not evaluated: what is allowed under one counts as allowed, what is denied under one does not count.
+    Variables in resources are text that stands for nothing else.
+
+    Args:
+        action: as policies write it: s3:PutObject.
+        resource: an ARN.
+    """
+    allowed = False
+    for policy in policies:
+        for statement in _list(policy["Statement"]):
+            if not (_concerns(statement, "Action", action.lower()) and _concerns(statement, "Resource", resource)):
+                continue
+            if statement["Effect"] == "Allow":
+                allowed = True
+            elif not statement.get("Condition"):
+                return False
+    return allowed
 
 
 def may_invoke(functions: Any, function: str, *, service: str, source_arn: str) -> bool:
@@ -26,10 +51,10 @@ def may_invoke(functions: Any, function: str, *, service: str, source_arn: str) 
             raise
         functions.get_function(FunctionName=function)  # says so if it is the function that is missing
         return False
-    return any(_permits(statement, service, source_arn) for statement in json.loads(policy)["Statement"])
+    return any(_lets_invoke(statement, service, source_arn) for statement in json.loads(policy)["Statement"])
 
 
-def _permits(statement: dict[str, Any], service: str, source_arn: str) -> bool:
+def _lets_invoke(statement: Mapping[str, Any], service: str, source_arn: str) -> bool:
     arns = [
         arn
         for condition in statement.get("Condition", {}).values()
@@ -37,5 +62,24 @@ def _permits(statement: dict[str, Any], service: str, source_arn: str) -> bool:
         if key.lower() == "aws:sourcearn"
     ]
     named = statement.get("Principal", {})
-    principal = named.get("Service") if isinstance(named, dict) else named
-    return principal == service and all(fnmatchcase(source_arn, arn) for arn in arns)
+    principal = named.get("Service") if isinstance(named, Mapping) else named
+    return principal == service and all(_pattern(arn).fullmatch(source_arn) for arn in arns)
+
+
+def _concerns(statement: Mapping[str, Any], element: str, value: str) -> bool:
+    """Whether the Action or the Resource of a statement, or its NotAction or NotResource, takes a value."""
+    inverted = f"Not{element}" in statement
+    patterns = _list(statement.get(f"Not{element}" if inverted else element, []))
+    lower = element == "Action"
+    found = any(_pattern(one.lower() if lower else one).fullmatch(value) for one in patterns)
+    return found != inverted
+
+
+@lru_cache(maxsize=4096)
+def _pattern(text: str) -> re.Pattern[str]:
+    escaped = (".*" if one == "*" else "." if one == "?" else re.escape(one) for one in text)
+    return re.compile("".join(escaped), re.DOTALL)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

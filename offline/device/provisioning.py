@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/greengrass/v2/developerguide/manual-installation.htm
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from offline.device.certificate import Certificate
 from offline.device.core import CoreDevice
 from offline.device.credentials import Exchange
 from offline.state import State
@@ -50,7 +51,7 @@ def provision(
     root.mkdir(parents=True, exist_ok=True)
     for name, content in (("certificate.pem", certificate["certificatePem"]), ("key.pem", certificate["keyPair"])):
         (root / name).write_text(content if isinstance(content, str) else content["PrivateKey"])
-    return CoreDevice(
+    device = CoreDevice(
         state,
         thing,
         root=root,
@@ -58,6 +59,8 @@ def provision(
         exchange=Exchange(state, role_alias=role_alias, certificate_id=certificate["certificateId"]),
         settle_seconds=settle_seconds,
     )
+    device.link.permits = Certificate(state, certificate["certificateArn"])
+    return device
 
 
 def _only(names: Sequence[str], what: str, parameter: str) -> str:

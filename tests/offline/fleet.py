@@ -49,7 +49,8 @@ class Fleet:
         trust = {"Version": "2012-10-17", "Statement": []}
         role = account.client("iam").create_role(RoleName="exchange", AssumeRolePolicyDocument=json.dumps(trust))
         self.iot.create_role_alias(roleAlias="exchange", roleArn=role["Role"]["Arn"])
-        self.iot.create_policy(policyName="device", policyDocument=json.dumps(trust))
+        free = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+        self.iot.create_policy(policyName="device", policyDocument=json.dumps(free))
 
     # ---- Components --------------------------------------------------------------------------------------------------
 

@@ -2,12 +2,12 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
-from moto.iam.access_control import IAMPolicy, PermissionResult
 
+from offline.permissions import permits
 from offline.state import State
 
 _IOT = "iot.amazonaws.com"
@@ -29,8 +29,7 @@ class Roles:
         """
         name = role_arn.rpartition("/")[2]
         credentials = self._assume(name, role_arn)
-        results = {IAMPolicy(policy).is_action_permitted(action, resource) for policy in self._policies(name)}
-        if PermissionResult.DENIED in results or PermissionResult.PERMITTED not in results:
+        if not permits(self._policies(name), action, resource):
             raise PermissionError(f"{role_arn} is not authorized to perform {action} on {resource}")
         return self._state.client(service, **credentials)
 
@@ -51,15 +50,14 @@ class Roles:
                 }
             return self._credentials[role_arn]
 
-    def _policies(self, role: str) -> Iterator[str]:
+    def _policies(self, role: str) -> Iterator[Mapping[str, Any]]:
         iam = self._state.client("iam")
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-            yield json.dumps(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
+            yield iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
         for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
             arn = attached["PolicyArn"]
             version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-            document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
-            yield json.dumps(document)
+            yield iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
 
 
 def _trusts(document: Any) -> bool:
