@@ -218,7 +218,7 @@ class TestPrepareAModelFromElsewhere:
         assert all(target["refusal"].startswith("source: ") for target in targets.values())
 
 
-FAILED = Failure(kind="operator", reason="FAILED: ClientError: {Gelu} is not implemented", advice="replace it")
+FAILED = Failure(kind="operator", reason="ClientError: {Gelu} is not implemented", advice="replace it")
 
 
 def packaged(version: str, *packages: Package) -> CompilationOutput:
@@ -237,7 +237,7 @@ class TestSummarize:
         version = any_model_version()
         packages = [any_package("linux-x86_64", "portable", failure=FAILED), any_package("ios", "refused")]
         with pytest.raises(
-            TooFewTargets, match=r"0 target\(s\) compiled and 1 must \(linux-x86_64 is portable: operator: FAILED"
+            TooFewTargets, match=r"0 target\(s\) compiled and 1 must \(linux-x86_64 is portable: operator: ClientError"
         ):
             summarize.handler(packaged(version, *packages), None)
         assert len(account.get_json(f"models/{version}/compilation.json")["packages"]) == 2
@@ -281,7 +281,7 @@ class TestRegistry:
         summarize.handler(packaged(version, *packages), None)
         noted = self.noted(account)
         assert noted["target:linux-x86_64"] == "compiled 3.0 MiB p50 3.14 ms p99 4.00 ms on ml.m5.xlarge"
-        assert noted["target:ios"] == "refused: operator: FAILED: ClientError: Gelu is not implemented"
+        assert noted["target:ios"] == "refused: operator: ClientError: Gelu is not implemented"
         assert noted["model_version"] == version
 
     def test_a_later_compilation_takes_the_place_of_an_earlier_one(self, account: Account) -> None:

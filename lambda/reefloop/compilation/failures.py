@@ -18,6 +18,8 @@ from reefloop.payloads import Failure
 # The reasons of all targets travel together through state machines, whose payloads end at 256 KiB.
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 REASON_BYTES: Final = 1000
+# Of a longer reason the rest is not looked at: a model can make the compiler say as much as it likes.
+_READ_CHARACTERS: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def explain(reason: str) -> Failure:
     name, _, rest = reason.partition(": ")
     if name in KINDS:
         return _failure(name, rest)
-    words = f"{name}: {_message(rest)}" if rest else reason
+    words = (f"{name}: {_message(rest)}" if rest else reason)[:_READ_CHARACTERS]
     return _failure(next(kind for kind in KINDS if _is(kind, words)), words)
 
 
@@ -118,7 +120,9 @@ def _is(kind: str, words: str) -> bool:
 def _failure(kind: str, words: str) -> Failure:
     # Nothing that would do something to a terminal or a log: the words may be a stranger's, as names in a model are.
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in words).split())
-    return Failure(kind=kind, reason=cut(line) or "no reason was given", advice=KINDS[kind].advice)
+    # That the job failed is known by now, and a job that was stopped has little else to say.
+    said = line.removeprefix("FAILED:").strip()
+    return Failure(kind=kind, reason=cut(said) or "no reason was given", advice=KINDS[kind].advice)
 
 
 def cut(text: str) -> str:

@@ -108,7 +108,7 @@ def test_every_kind_that_words_can_tell_is_told_by_some() -> None:
 
 
 def test_neos_own_words_are_kept() -> None:
-    assert explain("FAILED: ClientError: no:\n such  thing")["reason"] == "FAILED: ClientError: no: such thing"
+    assert explain("FAILED: ClientError: no:\n such  thing")["reason"] == "ClientError: no: such thing"
 
 
 def test_a_kind_given_by_ourselves_is_not_said_twice() -> None:
