@@ -229,6 +229,49 @@ def test_nothing_that_the_broker_had_is_spooled_any_more(classic: Device) -> Non
     assert spooler.spooled_bytes == 0
 
 
+def test_a_message_that_the_certificate_may_not_send_is_gone_without_a_word(device: Device) -> None:
+    came, client = sent(device), device.connect()
+    device.link.permits = lambda action, resource: not resource.endswith("/secret")
+    publish(client, b"denied", topic="reef/secret")
+    publish(client, b"kept")
+    assert came == [b"kept"]
+
+
+def breaking(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the link go down between the nucleus's look at it and its next message."""
+    publish_now = device.link.publish
+
+    def cut_first(*args: Any, **terms: Any) -> None:
+        monkeypatch.undo()
+        device.link.cut()
+        publish_now(*args, **terms)
+
+    monkeypatch.setattr(device.link, "publish", cut_first)
+
+
+def test_a_link_that_breaks_under_a_message_fails_it_on_lite_and_leaves_no_trace(
+    lite: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = lite.connect()
+    breaking(lite, monkeypatch)
+    with pytest.raises(model.ServiceError):
+        publish(client)
+    lite.link.restore()
+    lite.link.hold_acknowledgements()
+    assert accepted(client, b"", 20) == 10
+
+
+def test_a_link_that_breaks_under_a_message_only_delays_it_on_the_classic_nucleus(
+    classic: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came, client = sent(classic), classic.connect()
+    breaking(classic, monkeypatch)
+    publish(client, b"late")
+    assert came == []
+    classic.link.restore()
+    assert came == [b"late"]
+
+
 # ---- The nucleus dies ------------------------------------------------------------------------------------------------
 
 

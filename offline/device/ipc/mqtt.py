@@ -197,8 +197,11 @@ class ClassicClient(Client):
                     qos=message.qos,
                     acknowledged=lambda handle=handle: self._acknowledged(handle),  # type: ignore[misc]
                 )
-            except ConnectionError:
-                pass  # the link went down since, and `linked` put the message back
+            except ConnectionError as error:
+                # The link went down since, and `linked` put the message back: for good, unless the broker refuses it.
+                if isinstance(error.__cause__, Rejected):
+                    with self._changing:
+                        self._queue = deque(each for each in self._queue if each is not message)
             finally:
                 with self._changing:
                     self._sending = False
