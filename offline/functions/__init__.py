@@ -2,7 +2,6 @@
 
 import base64
 import json
-import threading
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from moto.awslambda.utils import get_backend
 
 from offline import gate
 from offline.api import Call, ServiceError
+from offline.functions.asynchronous import Events
 from offline.functions.workers import Gone, Workers
 from offline.state import ACCOUNT_ID, State
 
@@ -34,10 +34,15 @@ class Functions:
     def __init__(self, state: State) -> None:
         self._region = state.region
         self._workers = Workers(state)
-        self.close = self._workers.close
+        self._events = Events(self._run)
+
+    def close(self) -> None:
+        """End every invocation."""
+        self._events.close()
+        self._workers.close()
 
     def invoke(self, call: Call) -> Mapping[str, Any]:
-        """Answer lambda:Invoke. An asynchronous event is run once: its retries and destinations are not there.
+        """Answer lambda:Invoke. An asynchronous event waits in a queue and is run once.
 
         https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
         """
@@ -48,7 +53,7 @@ class Functions:
         if kind == "DryRun":
             return {"StatusCode": 204}
         if kind == "Event":
-            threading.Thread(target=self._run, args=(function, event), daemon=True).start()
+            self._events.put(function, event)
             return {"StatusCode": 202}
         answer, log = self._run(function, event)
         payload = json.dumps(answer.get("error") or answer["result"]).encode()

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from offline.account import Account
+from tests.offline.bench import until
 
 SOURCE = """
 import json, os, time
@@ -182,6 +183,22 @@ def test_an_asynchronous_event_is_accepted_and_run(account: Account, deploy: Dep
             break
         _invoke(account, name, {"name": f"tick-{_}"})
     assert groups
+
+
+def test_asynchronous_events_wait_while_their_function_is_throttled(account: Account, deploy: Deploy) -> None:
+    source = (
+        "import boto3\ndef handler(event, context): boto3.client('logs').create_log_group(logGroupName=event['name'])"
+    )
+    name = deploy("handler", source=source)
+    account.client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    for number in range(5):
+        event = json.dumps({"name": f"throttled-{number}"})
+        account.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=event)
+    logs = account.client("logs")
+    groups = until(
+        lambda: logs.describe_log_groups(logGroupNamePrefix="throttled-")["logGroups"], lambda groups: len(groups) == 5
+    )
+    assert [group["logGroupName"] for group in groups] == [f"throttled-{number}" for number in range(5)]
 
 
 def test_a_function_that_does_not_exist_and_a_body_that_is_no_json_are_refused(

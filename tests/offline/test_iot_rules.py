@@ -177,6 +177,16 @@ def test_a_row_of_columns_has_one_for_each_field(core: Core) -> None:
     assert core.row(topic, 1) == {"thing": {"S": topic}, "number": {"N": "1"}, "a": {"M": {"b": {"S": "c"}}}}
 
 
+def test_a_managed_policy_of_the_role_permits_too(core: Core) -> None:
+    topic, role = any_name("managed"), core.role("s3:GetObject")
+    core.iam.attach_role_policy(
+        RoleName=role.rpartition("/")[2], PolicyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess"
+    )
+    core.rule(f"SELECT * FROM '{topic}'", core.object(f"{topic}/object", role=role))
+    core.publish(topic, {"n": 1})
+    assert core.stored(f"{topic}/") == [{"n": 1}]
+
+
 FAILURES: dict[str, tuple[Callable[[Core], dict[str, Any]], str, str]] = {
     "a role that permits nothing": (
         lambda core: core.object("x", role=core.role("s3:GetObject")),
