@@ -18,6 +18,7 @@ from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import NotFound, get_service_router
 from moto.core.serialize import get_serializer_class
+from werkzeug.exceptions import ClientDisconnected
 
 _SCOPE = re.compile(r"Credential=([^/,]+)/\d{8}/[^/]+/([^/]+)/aws4_request")
 _HEAD_BYTES = 4096  # a model's metadata stands at its beginning; reading only that makes the index cost 0.2 s, not 4 s
@@ -75,9 +76,16 @@ class UnknownOperation(Exception):
 
 
 def buffered(environ: dict[str, Any]) -> Request:
-    """The request with its body read once and put back, for whoever comes after."""
+    """The request with its body read once and put back, for whoever comes after.
+
+    Raises:
+        ConnectionError: it did not come to its end.
+    """
     request = Request(environ)
-    body = request.get_data(cache=True, parse_form_data=False)
+    try:
+        body = request.get_data(cache=True, parse_form_data=False)
+    except ClientDisconnected as error:
+        raise ConnectionResetError("the client went away while it sent its request") from error
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
     environ.pop("HTTP_TRANSFER_ENCODING", None)

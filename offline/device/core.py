@@ -17,6 +17,7 @@ from offline.device.ipc import Configurations
 from offline.device.memory import Memory
 from offline.device.nucleus import Nucleus
 from offline.device.place import Home
+from offline.device.relay import Relay
 from offline.device.reports import Reports
 from offline.device.resolution import Root, Unresolvable, Wanted
 from offline.device.running import TICK_SECONDS, Running
@@ -53,7 +54,9 @@ class CoreDevice:
         self.link = Link(state.only(Broker), thing)
         self.exchange, self._state, self._platform = exchange, state, dict(platform)
         self._runtime = self._platform.get("runtime", "aws_nucleus_classic")
-        self._home = Home(root, thing, NUCLEUS_VERSIONS[self._runtime], state.environment)
+        self._relay = Relay(state, self.link)
+        self._account = state.environment
+        self._home = Home(root, thing, NUCLEUS_VERSIONS[self._runtime], self._account)
         self._books = greengrassv2.backend(state.region)
         self._reports = Reports(self._books, thing)
         self._memory = Memory.load(root / "memory.json")
@@ -102,6 +105,7 @@ class CoreDevice:
         self._ending.clear()
         told = (self._platform["os"], self._platform["architecture"], self._runtime, NUCLEUS_VERSIONS[self._runtime])
         self._books.register(Core(self.thing, *told))
+        self._account["AWS_ENDPOINT_URL"] = self._relay.start()
         self._home.furnish()
         self._nucleus.start()
         self._state.closing.callback(self.stop)
@@ -115,6 +119,7 @@ class CoreDevice:
         if thread is not None:
             thread.join()
             self._nucleus.stop()
+            self._relay.stop()
 
     def kill(self) -> None:
         """Cut the power: every process ends with SIGKILL, and what the nucleus had in memory is lost."""
