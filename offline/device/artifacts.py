@@ -11,6 +11,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from offline.device.credentials import Denied
+
 
 class ArtifactError(Exception):
     """An artifact cannot be used; `code` is Greengrass's own for the kind of failure."""
@@ -26,14 +28,14 @@ def fetch(manifest: Mapping[str, Any], *, folder: Path, unarchived: Path, s3: Ca
     What is there already with the right digest is not fetched again.
 
     Raises:
-        ArtifactError: S3 refuses it, or its bytes are not those that the recipe was created with.
+        ArtifactError: S3 refuses it or there are no credentials to ask with, or its bytes are not those that the recipe was created with.
     """
     for artifact in manifest.get("Artifacts", []):
         bucket, _, key = artifact["Uri"].removeprefix("s3://").partition("/")
         path = folder / key.rpartition("/")[2]
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or _digest(path) != artifact["Digest"]:
-            _download(s3(), bucket, key, path)
+            _download(s3, bucket, key, path)
         if (found := _digest(path)) != artifact["Digest"]:
             path.unlink()
             raise ArtifactError(
@@ -45,12 +47,12 @@ def fetch(manifest: Mapping[str, Any], *, folder: Path, unarchived: Path, s3: Ca
             _unzip(path, unarchived / path.stem)
 
 
-def _download(s3: Any, bucket: str, key: str, path: Path) -> None:
+def _download(s3: Callable[[], Any], bucket: str, key: str, path: Path) -> None:
     try:
-        body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+        body = s3().get_object(Bucket=bucket, Key=key)["Body"]
         with path.open("wb") as file:
             shutil.copyfileobj(body, file)
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, Denied) as error:
         raise ArtifactError("S3_ERROR", f"s3://{bucket}/{key} cannot be fetched: {error}") from None
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from offline.broker import Broker, Link
 from offline.device import artifacts, resolution
 from offline.device.artifacts import ArtifactError
-from offline.device.credentials import Denied, Exchange
+from offline.device.credentials import Exchange
 from offline.device.ipc import Configurations
 from offline.device.memory import Memory
 from offline.device.nucleus import Nucleus
@@ -233,13 +233,12 @@ class CoreDevice:
         if self._running.has(wanted.name, wanted.version):
             return
         place = self._home.place(wanted.name, wanted.version)
-        artifacts.fetch(wanted.manifest, folder=place.artifacts, unarchived=place.unarchived, s3=self._s3)
-
-    def _s3(self) -> Any:
-        try:
-            return self._state.client("s3", **self.exchange().keywords)
-        except Denied as error:
-            raise ArtifactError("S3_ERROR", f"no credentials to fetch artifacts with: {error}") from error
+        artifacts.fetch(
+            wanted.manifest,
+            folder=place.artifacts,
+            unarchived=place.unarchived,
+            s3=lambda: self._state.client("s3", **self.exchange().keywords),
+        )
 
     def _remember(self, **changes: Any) -> None:
         """Keep these fields of the memory, and all configurations: components change theirs in other threads."""

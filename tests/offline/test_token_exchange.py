@@ -162,3 +162,14 @@ def test_a_token_dies_with_the_nucleus_that_gave_it(fleet: Fleet) -> None:
 
 def _base(environment: Mapping[str, str]) -> str:
     return environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"].rpartition("/2016")[0]
+
+
+def test_a_device_whose_certificate_was_revoked_cannot_fetch_artifacts(fleet: Fleet) -> None:
+    group = fleet.group()
+    name = asking(fleet, "sleep 60", fleet.artifact({"a": "b"}))
+    with fleet.device(group) as device:
+        (principal,) = fleet.iot.list_thing_principals(thingName=device.thing)["principals"]
+        fleet.iot.update_certificate(certificateId=principal.rpartition("/")[2], newStatus="REVOKED")
+        deployment = fleet.deploy(group, {name: "1.0.0"})
+        assert device.wait_for(deployment) == "FAILED"
+        assert "only an ACTIVE one is exchanged" in fleet.effective(device, deployment)["reason"]
