@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from offline.device.credentials import Denied
+from offline.device.place import Place
 
 
 class ArtifactError(Exception):
@@ -22,17 +23,18 @@ class ArtifactError(Exception):
         self.code = code
 
 
-def fetch(manifest: Mapping[str, Any], *, folder: Path, unarchived: Path, s3: Callable[[], Any]) -> None:
-    """Bring every artifact of a manifest to `folder`, and what is in the archives to `unarchived`/<archive's stem>.
+def fetch(manifest: Mapping[str, Any], place: Place, *, s3: Callable[[], Any]) -> None:
+    """Bring every artifact of a manifest to its place, and what is in archives to a folder of the archive's stem.
 
     What is there already with the right digest is not fetched again.
 
     Raises:
-        ArtifactError: S3 refuses it or there are no credentials to ask with, or its bytes are not those that the recipe was created with.
+        ArtifactError: S3 refuses it, there are no credentials to ask with, or its bytes are not those that the recipe
+            was created with.
     """
     for artifact in manifest.get("Artifacts", []):
         bucket, _, key = artifact["Uri"].removeprefix("s3://").partition("/")
-        path = folder / key.rpartition("/")[2]
+        path = place.artifacts / key.rpartition("/")[2]
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or _digest(path) != artifact["Digest"]:
             _download(s3, bucket, key, path)
@@ -44,7 +46,7 @@ def fetch(manifest: Mapping[str, Any], *, folder: Path, unarchived: Path, s3: Ca
             )
         _permit(path, artifact)
         if artifact.get("Unarchive") == "ZIP":
-            _unzip(path, unarchived / path.stem)
+            _unzip(path, place.unarchived / path.stem)
 
 
 def _download(s3: Callable[[], Any], bucket: str, key: str, path: Path) -> None:

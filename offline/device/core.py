@@ -233,12 +233,7 @@ class CoreDevice:
         if self._running.has(wanted.name, wanted.version):
             return
         place = self._home.place(wanted.name, wanted.version)
-        artifacts.fetch(
-            wanted.manifest,
-            folder=place.artifacts,
-            unarchived=place.unarchived,
-            s3=lambda: self._state.client("s3", **self.exchange().keywords),
-        )
+        artifacts.fetch(wanted.manifest, place, s3=lambda: self._state.client("s3", **self.exchange().keywords))
 
     def _remember(self, **changes: Any) -> None:
         """Keep these fields of the memory, and all configurations: components change theirs in other threads."""
