@@ -17,7 +17,7 @@ from offline.broker import Broker
 from offline.device import CoreDevice
 from offline.device.ipc import SOCKET
 from tests.offline.fleet import LINUX, Fleet, any_name, opened, recipe
-from tests.offline.nucleus import SECONDS, Events, everything
+from tests.offline.ipc.nucleus import SECONDS, Events, everything
 
 CLASSIC, LITE = "aws_nucleus_classic", "aws_nucleus_lite"
 # Rewritten at every start, in one step, so that a test never reads half of it.

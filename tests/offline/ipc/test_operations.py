@@ -2,16 +2,14 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from awsiot.greengrasscoreipc import model
 
 from offline.device.ipc import Configurations
-from tests.offline.nucleus import (
+from tests.offline.ipc.nucleus import (
     CAMERA,
     LIGHT,
     LOCAL,
@@ -22,39 +20,11 @@ from tests.offline.nucleus import (
     binary_message,
     fields,
     json_message,
-    running,
 )
 
 
 def now(later: float = 0.0) -> datetime:
     return datetime.now(UTC) + timedelta(seconds=later)
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Device]:
-    with running(tmp_path, lite=True) as device:
-        yield device
-
-
-@pytest.fixture
-def classic(tmp_path: Path) -> Iterator[Device]:
-    with running(tmp_path, lite=False) as device:
-        yield device
-
-
-@pytest.fixture(params=["lite", "classic"])
-def device(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Device]:
-    with running(tmp_path, lite=request.param == "lite") as device:
-        yield device
-
-
-@pytest.fixture
-def raw(lite: Device) -> Iterator[Raw]:
-    """A connection to nucleus lite that was accepted."""
-    connection = Raw(lite)
-    assert connection.connect({"authToken": lite.variables()["SVCUID"]}) is not None
-    yield connection
-    connection.close()
 
 
 # ---- Configuration ---------------------------------------------------------------------------------------------------

@@ -1,8 +1,6 @@
 """Greengrass IPC asked by the real SDK: messages to and from the cloud, what is lost, and who may send what."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,25 +9,7 @@ from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2 as Clien
 
 from offline.device.ipc.authorization import covers
 from offline.device.ipc.mqtt import CLASSIC_SPOOL_BYTES, ClassicClient, packet_bytes
-from tests.offline.nucleus import CAMERA, MQTT, Device, Events, Raw, running
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Device]:
-    with running(tmp_path, lite=True) as device:
-        yield device
-
-
-@pytest.fixture
-def classic(tmp_path: Path) -> Iterator[Device]:
-    with running(tmp_path, lite=False) as device:
-        yield device
-
-
-@pytest.fixture(params=["lite", "classic"])
-def device(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Device]:
-    with running(tmp_path, lite=request.param == "lite") as device:
-        yield device
+from tests.offline.ipc.nucleus import CAMERA, MQTT, Device, Events, Raw
 
 
 def publish(client: Client, payload: bytes = b"{}", *, topic: str = "reef/1", qos: str = "1") -> None:

@@ -2,7 +2,6 @@
 
 import os
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -15,36 +14,9 @@ from awsiot.greengrasscoreipc import connect, model
 from offline.device.ipc import SOCKET
 from offline.device.ipc.frames import Flag, Frame, MessageType
 from offline.device.ipc.server import LITE_CONNECTIONS, PATH_BYTES, socket_path
-from tests.offline.nucleus import CAMERA, CONNECT, LIGHT, SECONDS, Device, Raw, json_message, running
+from tests.offline.ipc.nucleus import CAMERA, CONNECT, LIGHT, SECONDS, Device, Raw, json_message, running
 
 LOST = (AwsCrtError, ConnectionClosedError, StreamClosedError)
-
-
-@pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Device]:
-    with running(tmp_path, lite=True) as device:
-        yield device
-
-
-@pytest.fixture
-def classic(tmp_path: Path) -> Iterator[Device]:
-    with running(tmp_path, lite=False) as device:
-        yield device
-
-
-@pytest.fixture(params=["lite", "classic"])
-def device(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Device]:
-    with running(tmp_path, lite=request.param == "lite") as device:
-        yield device
-
-
-@pytest.fixture
-def raw(lite: Device) -> Iterator[Raw]:
-    """A connection to nucleus lite that was accepted."""
-    connection = Raw(lite)
-    assert connection.connect({"authToken": lite.variables()["SVCUID"]}) == Frame(MessageType.CONNECT_ACK, 1)
-    yield connection
-    connection.close()
 
 
 # ---- Connections -----------------------------------------------------------------------------------------------------
