@@ -1,6 +1,6 @@
 """What the parts say to each other: keys in the buckets, keys in the payloads of the state machines.
 
-Every name is declared here once, and what it holds in payloads.py. The stacks import the names to write state
+Every name is declared here once, and what it holds in payloads/. The stacks import the names to write state
 machines, the functions to read and write events; a test walks every synthesized definition and refuses a path that is
 not made of these names.
 """

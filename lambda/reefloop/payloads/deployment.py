@@ -1,0 +1,50 @@
+"""Payloads of deployment: its input and output, what its functions return, and what devices report."""
+
+from typing import Literal, NotRequired, TypedDict
+
+from reefloop.payloads.compilation import Package
+
+
+class DeploymentInput(TypedDict):
+    model_version: str
+    packages: list[Package]
+
+
+class DeploymentOutput(TypedDict):
+    model_version: str
+    component_version: str
+    canary: "Rollout"
+    fleet: "Rollout"
+
+
+class Component(TypedDict):
+    component_arn: str
+    component_version: str
+
+
+class Rollout(TypedDict):
+    """One deployment of the model to one thing group; `previous_version` is "" when the group had no model yet."""
+
+    deployment_id: str
+    previous_version: str
+    deadline: str
+
+
+HealthState = Literal["waiting", "passed", "failed"]
+
+
+class Health(TypedDict):
+    state: HealthState
+    reasons: list[str]
+
+
+class DeviceReport(TypedDict):
+    """devices/<thing>/status.json: which model a device serves and whether it passed the device's own self-test."""
+
+    thing: str
+    model_version: str
+    target: str
+    runtime: str
+    self_test: Literal["passed", "failed"]
+    reason: NotRequired[str]
+    reported_at: str
