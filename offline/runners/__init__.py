@@ -42,8 +42,11 @@ class Job:
     report: Callable[[Mapping[str, Any]], None]
     phase: Callable[[str, str], None] = lambda _, __: None
     stopping: threading.Event = field(default_factory=threading.Event)
-    fault: JobFault | None = None
-    """What the job has yet to meet, once that is known; the runner of labeling jobs plays it when its time comes."""
+
+    @cached_property
+    def fault(self) -> JobFault | None:
+        """What the job has to meet, settled when first asked for; the runner of labeling jobs plays it in its time."""
+        return self.state.faults.take_job(self.kind, self.request)
 
     @property
     def folder(self) -> Path:
@@ -93,7 +96,6 @@ class Outcome:
 def run(job: Job, work: Callable[[Job], None]) -> Outcome:
     """Do the job's work, or what the account's planned faults make of it."""
     try:
-        job.fault = job.fault or job.state.faults.take_job(job.kind, job.request)
         if job.fault is None or job.kind == "labeling":
             work(job)
         else:

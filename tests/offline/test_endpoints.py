@@ -204,3 +204,11 @@ def test_models_and_endpoints_are_listed_by_name_and_age(bench: Bench, serving: 
         assert serving in {one[f"{kind}Name"] for one in found}
         assert list_(NameContains=serving, CreationTimeBefore=later - timedelta(days=1))[f"{kind}s"] == []
         assert list_(NameContains="nobody")[f"{kind}s"] == []
+
+
+def test_a_fault_is_for_the_endpoint_that_is_made_next_and_for_none_that_is_being_made(bench: Bench) -> None:
+    before = create(bench, apart(bench))
+    bench.faults.fail_job("endpoint", "ResourceLimitExceeded: no instances")
+    after = create(bench, apart(bench))
+    assert made(bench, before).get("FailureReason") != "ResourceLimitExceeded: no instances"
+    assert made(bench, after)["FailureReason"] == "ResourceLimitExceeded: no instances"

@@ -23,6 +23,7 @@ class _Served:
     """What runs behind one endpoint."""
 
     job: Job
+    fated: bool
     thread: threading.Thread | None = None
     containers: list[Container] = field(default_factory=list)
 
@@ -65,8 +66,8 @@ class Endpoints(SageMakerModelBackend):
             "PrimaryContainer": model.primary_container,
         }
         job = Job("endpoint", endpoint_name, endpoint.arn, request, self.state, lambda _: None)
-        job.fault = self.state.faults.take_job("endpoint", request)
-        served = self._served[endpoint_name] = _Served(job)
+        # Settled here: a fault that is planned from now on is for others, however late the thread begins.
+        served = self._served[endpoint_name] = _Served(job, fated=job.fault is not None)
         served.thread = threading.Thread(target=self._create, args=(endpoint, served), name=endpoint.arn, daemon=True)
         served.thread.start()
         return endpoint
@@ -78,7 +79,7 @@ class Endpoints(SageMakerModelBackend):
         """
         endpoint = self.endpoints.get(endpoint_name)
         if endpoint is not None and endpoint.endpoint_status == "Creating":
-            if (served := self._served[endpoint_name]).job.fault is not None:
+            if (served := self._served[endpoint_name]).fated:
                 served.job.stopping.set()
             raise ValidationError(f'Cannot update in-progress endpoint "{endpoint.arn}".')
         if endpoint is None or endpoint.endpoint_status == "Deleting":
