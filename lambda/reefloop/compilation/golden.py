@@ -5,7 +5,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from reefloop import archive, contracts, storage
+from reefloop import contracts, storage
+from reefloop.compilation import tarballs
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,9 @@ def of_model(bucket: str, model_version: str) -> list[Golden]:
     key = contracts.model_key(model_version, "model.tar.gz")
     if not storage.find(bucket, key):
         return []
-    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as file:
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        storage.download(bucket, key, file)
-        archive.extract(file, folder, source=storage.uri(bucket, key), wanted=lambda name: name.startswith("golden/"))
+        tarballs.extract(storage.uri(bucket, key), folder, wanted=lambda name: name.startswith("golden/"))
         listed = json.loads((folder / "golden/golden.json").read_bytes())
         return [
             Golden(one["image"], (folder / "golden" / one["image"]).read_bytes(), best(one["logits"])) for one in listed

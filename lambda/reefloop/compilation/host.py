@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TypedDict
 
 from reefloop import archive, contracts, environment, storage
-from reefloop.compilation import containers
+from reefloop.compilation import containers, tarballs
 from reefloop.compilation.targets import Target
 from reefloop.payloads import CompilationTarget, Hosting, Package
 
@@ -82,9 +82,7 @@ def _write(bucket: str, key: str, *, script: str, beside: str = "") -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if beside:
-            with tempfile.TemporaryFile() as file:
-                storage.download(*storage.split_uri(beside), file)
-                archive.extract(file, folder, source=beside)
+            tarballs.extract(beside, folder)
         (folder / script).parent.mkdir(exist_ok=True)
         (folder / script).write_bytes(containers.SCRIPT)
         with storage.writing(bucket, key) as packed:
