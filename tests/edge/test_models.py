@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from classifier.model import load
-from classifier.package import Refused, verify
+from classifier.models.model import load
+from classifier.models.package import Refused, verify
 
 from tests.edge import model_packages
 from tests.edge.conftest import THING, Cloud, Device

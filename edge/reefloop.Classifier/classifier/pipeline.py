@@ -8,8 +8,8 @@ import time
 from datetime import UTC, datetime
 
 from classifier import report
-from classifier.keeper import Keeper, Outcome
-from classifier.model import Answer, Model
+from classifier.models.keeper import Keeper, Outcome
+from classifier.models.model import Answer, Model
 from classifier.options import Options
 from classifier.policy import ReviewPolicy
 from classifier.source import FolderSource, Frame, Unreadable

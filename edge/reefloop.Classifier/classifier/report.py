@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from classifier.keeper import Outcome
+from classifier.models.keeper import Outcome
 from classifier.uplink import Sent
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier import preprocess, runtime
-from classifier.package import Package, Refused, read, verify
-from classifier.runtime import Array, Candidate, Runtime
+from classifier import preprocess
+from classifier.models import runtimes
+from classifier.models.package import Package, Refused, read, verify
+from classifier.models.runtimes import Array, Candidate, Runtime
 from classifier.source import Unreadable
 
 # How far a logit may be from the expected one. Compilers fold, fuse and lower precision; a wrong model is off by far
@@ -55,7 +56,7 @@ def load(folder: Path, *, threads: int) -> Model:
     verify(folder)
     package = read(folder)
     failures = []
-    ways = runtime.candidates(folder, input_name=package.input_name, output=package.output, threads=threads)
+    ways = runtimes.candidates(folder, input_name=package.input_name, output=package.output, threads=threads)
     for candidate in ways:
         try:
             run = _proved(candidate, package)

@@ -10,8 +10,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from classifier.model import Model, load
-from classifier.package import SUMS, Refused, claimed_version, fingerprint
+from classifier.models.model import Model, load
+from classifier.models.package import SUMS, Refused, claimed_version, fingerprint
 
 log = logging.getLogger(__name__)
 

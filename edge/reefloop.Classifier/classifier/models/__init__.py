@@ -1,0 +1,1 @@
+"""Models on the device: taken in, proved, switched and kept."""
