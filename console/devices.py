@@ -1,20 +1,24 @@
-"""What the project's devices say about themselves: their core device, their status, their summaries."""
+"""What the project's devices say about themselves: their core device, and the records that they sent."""
 
-import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from botocore.exceptions import ClientError
+from typing import Any, Final
 
 from console.clients import Clients
 from console.project import Project
-from reefloop.contracts import device_key
+from reefloop.deployment import records
+from reefloop.deployment.records import Stored
+
+DAY_SECONDS: Final = 86_400.0
 
 
 @dataclass(frozen=True)
 class Device:
-    """One core device. `health` is Greengrass's word; the model and its self-test are the device's ("" at first)."""
+    """One core device. `health` is Greengrass's word; the rest is the device's own ("" and 0 at first).
+
+    `frames` and `alerts` are those of the last day. `status` is the body of its newest health record, {} before it.
+    """
 
     thing: str
     health: str
@@ -22,6 +26,8 @@ class Device:
     self_test: str = ""
     reason: str = ""
     frames: int = 0
+    alerts: Sequence[Stored] = ()
+    status: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def serves(self) -> bool:
@@ -30,20 +36,52 @@ class Device:
 
 @dataclass
 class DeviceReader:
-    """Reads the devices again and again; a summary never changes, so each is fetched once."""
+    """Reads the devices and their records."""
 
     clients: Clients
     project: Project
-    _summaries: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _base_group_arn: str = ""
 
     def read(self) -> list[Device]:
         """Every core device of the project's base group, sorted by name."""
         return [self._device(core) for core in sorted(self._cores(), key=lambda core: core["coreDeviceThingName"])]
 
-    def summaries(self, thing: str) -> Sequence[Mapping[str, Any]]:
-        """Every summary that a device sent, oldest first."""
-        return [self._summary(key) for key in sorted(self._keys(device_key(thing, "summaries/")))]
+    def summaries(self, thing: str, *, days: float = 1) -> Sequence[Mapping[str, Any]]:
+        """The bodies of the summaries that a device sent in the last days, oldest first."""
+        return [record.body for record in self.records(thing, "summary", days=days)]
+
+    def status(self, thing: str) -> Stored | None:
+        """A device's newest health record, if it ever sent one."""
+        answer = self.clients("dynamodb").get_item(TableName=self._table, Key=records.key(thing, records.STATUS))
+        return records.read(answer["Item"]) if "Item" in answer else None
+
+    def records(self, thing: str, kind: str, *, days: float) -> list[Stored]:
+        """The valid records of one kind that arrived in the last days, oldest first.
+
+        They are read from the end, so that what is older costs nothing.
+        """
+        since = (time.time() - days * DAY_SECONDS) * 1000
+        found: list[Stored] = []
+        pages = (
+            self.clients("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self._table,
+                KeyConditionExpression="#thing = :thing AND begins_with(#item, :kind)",
+                ExpressionAttributeNames={"#thing": records.THING, "#item": records.ITEM},
+                ExpressionAttributeValues={":thing": {"S": thing}, ":kind": {"S": f"{kind}#"}},
+                ScanIndexForward=False,
+            )
+        )
+        for record in (records.read(item) for page in pages for item in page["Items"]):
+            if record.received_at < since:
+                break
+            found.append(record)
+        return [record for record in reversed(found) if not record.invalid]
+
+    @property
+    def _table(self) -> str:
+        return self.project.output("deployment", "RecordsTable")
 
     def _cores(self) -> Iterator[Mapping[str, Any]]:
         group = self.project.optional("deployment", "BaseGroup").rsplit("/", 1)[-1]
@@ -58,35 +96,16 @@ class DeviceReader:
 
     def _device(self, core: Mapping[str, Any]) -> Device:
         thing = core["coreDeviceThingName"]
-        report = self._report(thing)
+        found = self.status(thing)
+        status = found.body if found else {}
+        model = status.get("model", {})
         return Device(
             thing=thing,
             health=core["status"],
-            model_version=report.get("model_version", ""),
-            self_test=report.get("self_test", ""),
-            reason=report.get("reason", ""),
+            model_version=model.get("version", ""),
+            self_test=model.get("self_test", ""),
+            reason=model.get("reason", ""),
             frames=sum(summary["frames"] for summary in self.summaries(thing)),
+            alerts=self.records(thing, "alert", days=1),
+            status=status,
         )
-
-    def _report(self, thing: str) -> Mapping[str, Any]:
-        try:
-            return self._json(device_key(thing, "status.json"))
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in {"NoSuchKey", "404"}:
-                raise
-            return {}
-
-    def _summary(self, key: str) -> Mapping[str, Any]:
-        if key not in self._summaries:
-            self._summaries[key] = self._json(key)
-        return self._summaries[key]
-
-    def _keys(self, prefix: str) -> Iterator[str]:
-        pages = self.clients("s3").get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=self.project.data_bucket, Prefix=prefix):
-            yield from (item["Key"] for item in page.get("Contents", []))
-
-    def _json(self, key: str) -> Mapping[str, Any]:
-        body = self.clients("s3").get_object(Bucket=self.project.data_bucket, Key=key)["Body"].read()
-        document: Mapping[str, Any] = json.loads(body)
-        return document
