@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from offline import scenes
+from offline import scenes, sprites
 from offline.sites import SITES
+from offline.water import HEIGHT, WIDTH
 
 
 def read(folder: Path) -> dict[str, bytes]:
@@ -41,7 +42,7 @@ def test_the_wreck_is_darker_and_flatter_than_the_reef(tmp_path: Path) -> None:
     for site in SITES:
         paths = scenes.make_images(tmp_path / site, scenes.list_species(), 4, seed=1, site=site)
         pixels = np.stack([np.asarray(Image.open(path), np.float32) for path in paths])
-        assert pixels.shape[1:] == (scenes.HEIGHT, scenes.WIDTH, 3)
+        assert pixels.shape[1:] == (HEIGHT, WIDTH, 3)
         means[site], spreads[site] = pixels.mean(), pixels.std(axis=(1, 2)).mean()
     assert means["wreck"] < 0.95 * means["reef"]
     assert spreads["wreck"] < 0.8 * spreads["reef"]
@@ -74,8 +75,8 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path, name: str, site: str, m
 
 
 def test_missing_sprites_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenes, "SPRITES", tmp_path)
-    scenes._decoded.cache_clear()
-    scenes._premultiplied.cache_clear()
+    monkeypatch.setattr(sprites, "SPRITES", tmp_path)
+    sprites.decoded.cache_clear()
+    sprites.premultiplied.cache_clear()
     with pytest.raises(FileNotFoundError, match="make setup"):
         scenes.make_images(tmp_path, ["crab"], 1, seed=1)
