@@ -245,6 +245,8 @@ def pack(batch: Batch) -> bytes:
         Malformed: the records are not consecutive, or a body is not what its kind allows.
     """
     _check_batch(batch)
+    for record in batch.records:
+        check(batch.kind, record.body)
     times = [record.at for record in batch.records]
     rows = [[at - before, record.body] for at, before, record in zip(times, [0, *times], batch.records, strict=False)]
     text = encode([batch.thing, batch.boot, batch.kind, batch.base, batch.records[0].seq, rows])
@@ -253,7 +255,8 @@ def pack(batch: Batch) -> bytes:
 
 
 def unpack(data: bytes) -> Batch:
-    """The batch that a payload holds.
+    """The batch that a payload holds. Bodies are as they came, and any JSON: `check` each, so that one that is not
+    right keeps none of the others back.
 
     Raises:
         UnknownVersion: of another version.
@@ -347,7 +350,6 @@ def _check_batch(batch: Batch) -> None:
             _refuse("a sequence number", record.seq, f"{seq}, the next")
         _whole(before, LAST_AT)(record.at, f"the time of record {seq}")
         before = record.at
-        check(batch.kind, record.body)
 
 
 def _inflate(data: bytes) -> bytes:
