@@ -30,3 +30,15 @@ def greengrass() -> Any:
 
 def iot() -> Any:
     return client("iot")
+
+
+def iot_data() -> Any:
+    return client("iot-data")
+
+
+def dynamodb() -> Any:
+    return client("dynamodb")
+
+
+def sns() -> Any:
+    return client("sns")

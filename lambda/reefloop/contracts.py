@@ -98,6 +98,18 @@ def package_key(version: str, target: str, digest: str) -> str:
 CLASSIFIER_COMPONENT: Final = "reefloop.Classifier"
 MODEL_COMPONENT: Final = "reefloop.Model"
 
+# ---- Messages of devices ----------------------------------------------------------------------------------------------
+
+# The kinds of records, most urgent first: each is a topic, and the first part of its items' names in the table.
+RECORDS: Final = ("alert", "health", "summary")
+ACK: Final = "ack"
+
+
+def topic(thing: str, name: str) -> str:
+    """The MQTT topic of a kind of records from a device, or of the acknowledgements to it."""
+    return f"{PROJECT}/{thing}/{name}"
+
+
 # ---- Endpoints ------------------------------------------------------------------------------------------------------
 
 # Of one endpoint test: its model, its endpoint configuration and its endpoint share a name that begins with it.
