@@ -41,7 +41,7 @@ RULES: dict[str, tuple[set[str], set[str] | None]] = {
     "app.py": ({"settings", "stacks"}, {"aws_cdk", "cdk_nag"}),
     "lambda": ({"reefloop"}, {"boto3", "botocore"}),
     "jobs": ({"jobs"}, {"numpy", "onnx", "onnxruntime", "PIL", "scipy", "timm", "torch"}),
-    "edge": ({"classifier"}, {"boto3", "botocore", "numpy", "onnxruntime", "PIL", "dlr"}),
+    "edge": ({"classifier"}, {"awsiot", "boto3", "botocore", "numpy", "onnxruntime", "PIL", "dlr"}),
     "workstation": ({"workstation"}, set()),
     "offline": ({"offline"}, None),
     "console": (
