@@ -49,7 +49,7 @@ class Exits:
             document = json.loads(self._path.read_bytes())
         except FileNotFoundError:
             return []
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             log.warning("%s is not readable, earlier starts are not counted: %s", self._path, error)
             return []
         found: Any = document.get("starts") if isinstance(document, dict) else None
