@@ -98,7 +98,7 @@ def package_key(version: str, target: str, digest: str) -> str:
 CLASSIFIER_COMPONENT: Final = "reefloop.Classifier"
 MODEL_COMPONENT: Final = "reefloop.Model"
 
-# ---- Messages of devices ----------------------------------------------------------------------------------------------
+# ---- Messages of devices ---------------------------------------------------------------------------------------------
 
 # The kinds of records, most urgent first: each is a topic, and the first part of its items' names in the table.
 RECORDS: Final = ("alert", "health", "summary")

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
-from reefloop import clients, contracts, environment, storage
-from reefloop.deployment import health
+from reefloop import clients, environment
+from reefloop.deployment import health, records
 from reefloop.deployment.health import Device
+from reefloop.deployment.records import Stored
 from reefloop.payloads import Health
 
 
 @dataclass(frozen=True)
 class Environment:
-    data_bucket: str
+    records_table: str
 
 
 class Event(TypedDict):
@@ -24,10 +25,10 @@ class Event(TypedDict):
 
 
 def handler(event: Event, _context: object) -> Health:
-    """Ask Greengrass and devices/<thing>/status.json about every thing of the group."""
+    """Ask Greengrass and the table of records about every thing of the group."""
     env = environment.read(Environment)
     return health.judge(
-        (_device(env.data_bucket, thing, event["deployment_id"]) for thing in _things(event["group_arn"])),
+        (_device(env.records_table, thing, event["deployment_id"]) for thing in _things(event["group_arn"])),
         model_version=event["model_version"],
         deadline=datetime.fromisoformat(event["deadline"]),
         now=datetime.now(UTC),
@@ -55,17 +56,21 @@ def _effective(thing: str, deployment_id: str) -> dict[str, Any] | None:
     return next((found for found in deployments if found["deploymentId"] == deployment_id), None)
 
 
-def _device(bucket: str, thing: str, deployment_id: str) -> Device:
-    effective = _effective(thing, deployment_id)
-    key = contracts.device_key(thing, "status.json")
-    stored = storage.find(bucket, key)
+def _status(table: str, thing: str) -> Stored | None:
+    """A device's newest health record."""
+    found = clients.dynamodb().get_item(TableName=table, Key=records.key(thing, records.STATUS), ConsistentRead=True)
+    return records.read(found["Item"]) if "Item" in found else None
+
+
+def _device(table: str, thing: str, deployment_id: str) -> Device:
+    effective, status = _effective(thing, deployment_id), _status(table, thing)
     return Device(
         thing=thing,
         status=effective["coreDeviceExecutionStatus"] if effective else "",
         status_reason=effective.get("reason", "") if effective else "",
-        report=storage.read_json(bucket, key) if stored else None,
-        # S3 knows whole seconds only.
+        report=status.body["model"] if status else None,
+        # By the cloud's clock: the device's own may be wrong by years.
         report_is_older=bool(
-            stored and effective and stored.modified < effective["creationTimestamp"].replace(microsecond=0)
+            status and effective and status.received_at < effective["creationTimestamp"].timestamp() * 1000
         ),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from reefloop.payloads import DeviceReport, Health, HealthState
+from reefloop.payloads import Health, HealthState, ModelReport
 
 _DONE: Final = frozenset({"SUCCEEDED", "COMPLETED"})
 _FAILED: Final = frozenset({"FAILED", "REJECTED", "TIMED_OUT", "CANCELED"})
@@ -15,12 +15,12 @@ _REASONS: Final = 20  # a state machine's payload is bounded
 @dataclass(frozen=True)
 class Device:
     """One core device: its part of the deployment (EffectiveDeployment's status, "" before it heard of it), and its
-    own last report. `report_is_older` says that the report was there before the deployment."""
+    own last report. `report_is_older` says that the report came before the deployment was made."""
 
     thing: str
     status: str
     status_reason: str
-    report: DeviceReport | None
+    report: ModelReport | None
     report_is_older: bool
 
 
@@ -44,13 +44,13 @@ def _verdict(device: Device, model_version: str) -> tuple[HealthState, str]:
     report, thing = device.report, device.thing
     if device.status in _FAILED:
         return "failed", f"{thing}: the deployment is {device.status} ({device.status_reason or 'no reason given'})"
-    if report is None or report["model_version"] != model_version:
-        serves = report["model_version"] if report else "no model yet"
+    if report is None or report["version"] != model_version or report["self_test"] == "none":
+        serves = report["version"] if report and report["version"] else "no model yet"
         return "waiting", f"{thing}: the deployment is {device.status or 'not there yet'}; it reports {serves}"
     if report["self_test"] == "failed":
         if device.report_is_older:
             return "waiting", f"{thing}: its failed self-test is from before this deployment"
-        return "failed", f"{thing}: the self-test of {model_version} failed ({report.get('reason', 'no reason given')})"
+        return "failed", f"{thing}: the self-test of {model_version} failed ({report['reason'] or 'no reason given'})"
     if device.status not in _DONE:
         return "waiting", f"{thing}: the self-test passed; the deployment is {device.status or 'not there yet'}"
     return "passed", f"{thing}: the self-test of {model_version} passed"

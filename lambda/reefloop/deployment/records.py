@@ -9,14 +9,16 @@ A record's number counts its kind since a start of the component (`boot`), so th
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count, takewhile
 from typing import Any, Final
 
 THING: Final = "thing"
 ITEM: Final = "item"
 EXPIRES: Final = "expires_at"
 STATUS: Final = "status"
+THROUGH: Final = "through"
 
 Item = dict[str, dict[str, str]]
 """As DynamoDB's own API writes one: {"at": {"N": "1795000000000"}}."""
@@ -51,8 +53,24 @@ class Stored:
     seq: int
     at: int
     received_at: int
-    body: Mapping[str, Any]
+    body: Any
     invalid: str = ""
+
+    @property
+    def made_at(self) -> int:
+        """When it was made, as far as the cloud can tell: not after it came, whatever the device's clock says."""
+        return min(self.at, self.received_at)
+
+
+def contiguous(floor: int, numbers: Iterable[int]) -> int:
+    """The highest number up to which nothing is missing.
+
+    Args:
+        floor: a number up to which nothing is missing.
+        numbers: those above it that are there, in ascending order; read no further than to the first gap.
+    """
+    pairs = zip(numbers, count(floor + 1), strict=False)
+    return floor + sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def write(record: Stored, *, expires_at: int) -> Item:

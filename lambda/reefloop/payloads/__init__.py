@@ -22,9 +22,9 @@ from reefloop.payloads.deployment import (
     Component,
     DeploymentInput,
     DeploymentOutput,
-    DeviceReport,
     Health,
     HealthState,
+    ModelReport,
     Rollout,
 )
 from reefloop.payloads.labeling import (
@@ -69,7 +69,6 @@ __all__ = [
     "Component",
     "DeploymentInput",
     "DeploymentOutput",
-    "DeviceReport",
     "EvaluationPlan",
     "Failure",
     "Health",
@@ -81,6 +80,7 @@ __all__ = [
     "LabelingOutput",
     "LabelingPage",
     "ListedPool",
+    "ModelReport",
     "NextAttemptInput",
     "Outcome",
     "OwnModel",

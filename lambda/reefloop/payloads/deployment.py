@@ -1,6 +1,6 @@
 """Payloads of deployment: its input and output, what its functions return, and what devices report."""
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, TypedDict
 
 from reefloop.payloads.compilation import Package
 
@@ -38,13 +38,12 @@ class Health(TypedDict):
     reasons: list[str]
 
 
-class DeviceReport(TypedDict):
-    """devices/<thing>/status.json: which model a device serves and whether it passed the device's own self-test."""
+class ModelReport(TypedDict):
+    """The part of a health record that says what became of a device's newest model: `version` names it, whether it
+    serves or was refused; with "none" no model has come yet."""
 
-    thing: str
-    model_version: str
+    version: str
     target: str
     runtime: str
-    self_test: Literal["passed", "failed"]
-    reason: NotRequired[str]
-    reported_at: str
+    self_test: Literal["passed", "failed", "none"]
+    reason: str
