@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from console.clients import Clients
 from console.project import Project
+from reefloop.contracts import ITEM, THING
 from reefloop.deployment import records
 from reefloop.deployment.records import Stored
 
@@ -68,7 +69,7 @@ class DeviceReader:
             .paginate(
                 TableName=self._table,
                 KeyConditionExpression="#thing = :thing AND begins_with(#item, :kind)",
-                ExpressionAttributeNames={"#thing": records.THING, "#item": records.ITEM},
+                ExpressionAttributeNames={"#thing": THING, "#item": ITEM},
                 ExpressionAttributeValues={":thing": {"S": thing}, ":kind": {"S": f"{kind}#"}},
                 ScanIndexForward=False,
             )

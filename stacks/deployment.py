@@ -11,6 +11,7 @@ from settings import DeploymentSettings, OperationsSettings
 from stacks.constructs.component import Component
 from stacks.constructs.device_access import DeviceAccess
 from stacks.constructs.machine import Machine
+from stacks.constructs.records import Records
 from stacks.constructs.rollout import RolloutFunctions, rollout
 from stacks.storage import StorageStack
 
@@ -40,12 +41,7 @@ class DeploymentStack(Stack):
             self,
             "Classifier",
             folder=CLASSIFIER,
-            configuration={
-                "bucket": storage.data_bucket.bucket_name,
-                "summary_seconds": str(settings.summary_seconds),
-                "review_frames_per_hour": str(settings.review_frames_per_hour),
-                "poll_seconds": str(settings.poll_seconds),
-            },
+            configuration={"bucket": storage.data_bucket.bucket_name, **settings.of_devices},
         )
         deployment = greengrass.CfnDeployment(
             self,
@@ -58,6 +54,7 @@ class DeploymentStack(Stack):
                     # A device keeps the values that it has, whatever a new version's defaults say, unless told not to:
                     # https://docs.aws.amazon.com/greengrass/v2/developerguide/update-component-configurations.html
                     configuration_update=greengrass.CfnDeployment.ComponentConfigurationUpdateProperty(reset=[""]),
+                    run_with=_limits(settings),
                 )
             },
         )
@@ -70,7 +67,19 @@ class DeploymentStack(Stack):
         )
         # Devices fetch the code as soon as they are told of it, and a fetch that is denied fails their deployment.
         deployment.node.add_dependency(classifier.resource, access)
-        functions = RolloutFunctions(self, settings=settings, operations=operations, storage=storage)
+        records = Records(
+            self,
+            "Records",
+            days=settings.records_days,
+            emails=settings.alert_emails,
+            removal_policy=storage.removal_policy,
+            operations=operations,
+        )
+        # Devices send as soon as they run the code, and what no rule takes yet is sent again, and paid for again.
+        deployment.node.add_dependency(records)
+        functions = RolloutFunctions(
+            self, settings=settings, operations=operations, storage=storage, table=records.table
+        )
         model = self.format_arn(
             service="greengrass",
             resource="components",
@@ -89,3 +98,17 @@ class DeploymentStack(Stack):
         group = iot.CfnThingGroup(self, f"{name.title()}Group", thing_group_name=f"reefloop-{name}")
         CfnOutput(self, f"{name.title()}GroupName", key=f"{name.title()}Group", value=group.ref)
         return group
+
+
+def _limits(settings: DeploymentSettings) -> greengrass.CfnDeployment.ComponentRunWithProperty:
+    """What the nucleus lets the classifier take; beyond its memory the kernel kills it.
+
+    Twice what the classifier holds itself to, since a new model is proven in a second process. Nucleus classic only:
+    the pages of nucleus lite name no such limits, and there the classifier's own bound is what holds.
+    https://docs.aws.amazon.com/greengrass/v2/developerguide/configure-greengrass-core-v2.html#configure-component-system-resource-limits
+    """
+    return greengrass.CfnDeployment.ComponentRunWithProperty(
+        system_resource_limits=greengrass.CfnDeployment.SystemResourceLimitsProperty(
+            cpus=settings.cpus, memory=2 * settings.memory_mib * 1024
+        )
+    )

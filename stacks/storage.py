@@ -14,7 +14,7 @@ class StorageStack(Stack):
 
     def __init__(self, scope: Construct, construct_id: str, *, env: Environment, settings: StorageSettings) -> None:
         super().__init__(scope, construct_id, env=env)
-        self._removal = RemovalPolicy.RETAIN if settings.retain else RemovalPolicy.DESTROY
+        self.removal_policy = RemovalPolicy.RETAIN if settings.retain else RemovalPolicy.DESTROY
 
         self.data_bucket = self._bucket("Data", versioned=False)
         # The labeling page reads images straight from the bucket, from whatever host serves it:
@@ -34,7 +34,7 @@ class StorageStack(Stack):
             model_package_group_name="reefloop",
             model_package_group_description="Every model that the loop trained, with the verdict on it",
         )
-        self.model_package_group.apply_removal_policy(self._removal)
+        self.model_package_group.apply_removal_policy(self.removal_policy)
         CfnOutput(self, "ModelPackageGroupName", key="ModelPackageGroup", value="reefloop")
 
     def grant_registry(self, function: lambda_.Function, *, register: bool = False, update: bool = False) -> None:
@@ -59,7 +59,7 @@ class StorageStack(Stack):
             minimum_tls_version=1.2,
             encryption=s3.BucketEncryption.S3_MANAGED,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            removal_policy=self._removal,
+            removal_policy=self.removal_policy,
         )
         acknowledge(
             bucket,

@@ -103,6 +103,10 @@ MODEL_COMPONENT: Final = "reefloop.Model"
 # The kinds of records, most urgent first: each is a topic, and the first part of its items' names in the table.
 RECORDS: Final = ("alert", "health", "summary")
 ACK: Final = "ack"
+# Attributes of the table of records: its key, and when DynamoDB may delete an item, in seconds since 1970.
+THING: Final = "thing"
+ITEM: Final = "item"
+EXPIRES_AT: Final = "expires_at"
 
 
 def topic(thing: str, name: str) -> str:

@@ -18,7 +18,7 @@ class Component(Construct):
     content creates it again. `cdk gc` must not delete the asset while devices may still install it.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, folder: Path, configuration: Mapping[str, str]) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, folder: Path, configuration: Mapping[str, Any]) -> None:
         super().__init__(scope, construct_id)
         self.asset = assets.Asset(
             self,

@@ -29,8 +29,7 @@ class DeviceAccess(Construct):
         role = iam.Role(self, "TokenExchangeRole", assumed_by=iam.ServicePrincipal("credentials.iot.amazonaws.com"))
         self._allow(role, ["s3:GetObject"], artifact_bucket.arn_for_objects("models/*"))
         self._allow(role, ["s3:GetObject"], code.bucket.arn_for_objects(code.s3_object_key))
-        for prefix in (f"images/edge/{THING}/*", f"devices/{THING}/*"):
-            self._allow(role, ["s3:PutObject"], data_bucket.arn_for_objects(prefix))
+        self._allow(role, ["s3:PutObject"], data_bucket.arn_for_objects(f"images/edge/{THING}/*"))
         # The nucleus asks where a bucket is before it downloads from it.
         self._allow(role, ["s3:GetBucketLocation"], artifact_bucket.bucket_arn, code.bucket.bucket_arn)
         self._allow(
@@ -44,8 +43,9 @@ class DeviceAccess(Construct):
         CfnOutput(self, "PolicyName", key="IotPolicy", value=policy.ref)
 
     def _device_policy(self, alias: iot.CfnRoleAlias) -> dict[str, object]:
-        """The least that a core device works with. Thing policy variables do not work for core devices, since they
-        connect under client ids that only begin with the thing's name."""
+        """The least that any core device works with. Thing policy variables do not work for core devices, since they
+        connect under client ids that only begin with the thing's name; so what a device may say under its own name is
+        in a policy of its own, made when it is provisioned."""
 
         def statement(actions: list[str], *resources: str) -> dict[str, object]:
             return {"Effect": "Allow", "Action": actions, "Resource": list(resources)}

@@ -38,8 +38,12 @@ class Function(lambda_.Function):
         timeout: Duration | None = None,
         memory_mib: int = 512,
         scratch_mib: int = 512,
+        retry_attempts: int | None = None,
     ) -> None:
-        """`handler` is the module under reefloop/, such as "labeling.list_pool"; its name is that of the state."""
+        """`handler` is the module under reefloop/, such as "labeling.list_pool"; its name is that of the state.
+
+        `retry_attempts` is for events that nobody waits for; Lambda's own default is 2.
+        """
         log_group = logs.LogGroup(
             scope,
             f"{construct_id}Logs",
@@ -59,6 +63,7 @@ class Function(lambda_.Function):
             timeout=timeout or Duration.minutes(5),
             memory_size=memory_mib,
             ephemeral_storage_size=Size.mebibytes(scratch_mib),
+            retry_attempts=retry_attempts,
             role=role,
             log_group=log_group,
         )

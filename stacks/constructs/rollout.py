@@ -1,4 +1,5 @@
 from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from aws_cdk import aws_stepfunctions as sfn
@@ -17,7 +18,13 @@ class RolloutFunctions:
     """The functions of the rollout, each with the Greengrass calls that it makes."""
 
     def __init__(
-        self, stack: Stack, *, settings: DeploymentSettings, operations: OperationsSettings, storage: StorageStack
+        self,
+        stack: Stack,
+        *,
+        settings: DeploymentSettings,
+        operations: OperationsSettings,
+        storage: StorageStack,
+        table: dynamodb.ITable,
     ) -> None:
         self._stack, self._operations = stack, operations
         self.publish = self._function("Publish", "publish", ARTIFACT_BUCKET=storage.artifact_bucket.bucket_name)
@@ -42,8 +49,8 @@ class RolloutFunctions:
         for function in (self.deploy, self.roll_back):
             self._allow_deployments(function)
 
-        self.check = self._function("Check", "check", DATA_BUCKET=storage.data_bucket.bucket_name)
-        grant_objects(self.check, storage.data_bucket, read=["devices/*"])
+        self.check = self._function("Check", "check", RECORDS_TABLE=table.table_name)
+        self.check.add_to_role_policy(iam.PolicyStatement(actions=["dynamodb:GetItem"], resources=[table.table_arn]))
         self._allow(self.check, ["ListEffectiveDeployments"], "coreDevices", "*")
         self._allow_iot(self.check, "ListThingsInThingGroup")
         self._allow_iot(self.check, "DescribeJob", "DescribeJobExecution", "DescribeThing", "GetThingShadow")

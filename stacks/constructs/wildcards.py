@@ -18,7 +18,7 @@ _ARTIFACTS: Final = r"reefloop-storage:ExportsOutputFnGetAttArtifactBucket\w+"
 # (construct path, resource as cdk-nag writes it, reason); both patterns match as a whole.
 _ALLOWED: Final = (
     # Objects: what is written there is named while the loop runs; the prefix says whose it is.
-    (r".+", rf"{_DATA}/(gold|rounds|datasets|models|devices|approvals)/\*", "a stage's own prefix of the data bucket"),
+    (r".+", rf"{_DATA}/(gold|rounds|datasets|models|approvals)/\*", "a stage's own prefix of the data bucket"),
     (r"reefloop-labeling/.+", rf"{_DATA}/images/\*", "labeling reads whatever was uploaded"),
     (
         r"reefloop-labeling/StationLabeler/.+",
@@ -48,7 +48,7 @@ _ALLOWED: Final = (
     ),
     (
         r"reefloop-deployment/DeviceAccess/.+",
-        rf"{_DATA}/(images/edge|devices)/<credentials-iot:ThingName>/\*",
+        rf"{_DATA}/images/edge/<credentials-iot:ThingName>/\*",
         "a device writes under its own name only, which AWS fills in",
     ),
     # Things that are named while the loop runs: the project's prefix bounds them.
@@ -109,6 +109,11 @@ _ALLOWED: Final = (
         r"reefloop-deployment/(Deploy|RollBack)FunctionRole/.+",
         r"\*",
         "greengrass:CreateDeployment and ListDeployments take no resource",
+    ),
+    (
+        r"reefloop-deployment/IngestFunctionRole/.+",
+        _OURS.format(service="iot") + r"topic/reefloop/\*/ack",
+        "whichever device sent a record is told that it is here",
     ),
     (
         r"reefloop-deployment/DeviceAccess/.+",

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from itertools import count, takewhile
 from typing import Any, Final
 
-THING: Final = "thing"
-ITEM: Final = "item"
-EXPIRES: Final = "expires_at"
+from reefloop.contracts import EXPIRES_AT, ITEM, THING
+
 STATUS: Final = "status"
 THROUGH: Final = "through"
 
@@ -87,7 +86,7 @@ def write(record: Stored, *, expires_at: int) -> Item:
         "received_at": {"N": str(record.received_at)},
         "body": {"S": json.dumps(record.body, separators=(",", ":"))},
         **({"invalid": {"S": record.invalid}} if record.invalid else {}),
-        EXPIRES: {"N": str(expires_at)},
+        EXPIRES_AT: {"N": str(expires_at)},
     }
 
 

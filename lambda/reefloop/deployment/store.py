@@ -7,6 +7,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from reefloop import clients
+from reefloop.contracts import EXPIRES_AT, ITEM, THING
 from reefloop.deployment import records
 from reefloop.deployment.records import Item, Stored
 
@@ -32,7 +33,7 @@ class Store:
         """Keep a health record as the device's status, unless a newer one is. A status does not expire."""
         made_at = {"N": str(record.made_at)}
         item = records.write(record, expires_at=self.expires_at) | {"made_at": made_at}
-        del item[records.EXPIRES]
+        del item[EXPIRES_AT]
         self._put(records.STATUS, item, _NEWER, {":boot": item["boot"], ":seq": item["seq"], ":made_at": made_at})
 
     def advance(self, kind: str, boot: str, *, base: int) -> int:
@@ -58,7 +59,7 @@ class Store:
                 Key=records.key(self.thing, name),
                 UpdateExpression="SET #through = :through, #expires = :expires",
                 ConditionExpression="attribute_not_exists(#through) OR #through < :through",
-                ExpressionAttributeNames={"#through": records.THROUGH, "#expires": records.EXPIRES},
+                ExpressionAttributeNames={"#through": records.THROUGH, "#expires": EXPIRES_AT},
                 ExpressionAttributeValues={":through": {"N": str(through)}, ":expires": {"N": str(self.expires_at)}},
             )
         except ClientError as error:
@@ -82,7 +83,7 @@ class Store:
                 ConsistentRead=True,
                 KeyConditionExpression="#thing = :thing AND #item BETWEEN :first AND :last",
                 ProjectionExpression="#seq",
-                ExpressionAttributeNames={"#thing": records.THING, "#item": records.ITEM, "#seq": "seq"},
+                ExpressionAttributeNames={"#thing": THING, "#item": ITEM, "#seq": "seq"},
                 ExpressionAttributeValues={
                     ":thing": {"S": self.thing},
                     ":first": {"S": records.item(kind, boot, above + 1)},
@@ -93,7 +94,7 @@ class Store:
         return (int(item["seq"]["N"]) for page in pages for item in page["Items"])
 
     def _put(self, name: str, item: Item, condition: str, values: Mapping[str, Any]) -> bool:
-        names = {"#thing": records.THING} | {f"#{value[1:]}": value[1:] for value in values}
+        names = {"#thing": THING} | {f"#{value[1:]}": value[1:] for value in values}
         try:
             clients.dynamodb().put_item(
                 TableName=self.table,

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from offline.cloudformation.resource import Made, Order, ResourceType, Unsupported, camel, is_absent, tag_map, whole
 
-# Below these the names are component names, configuration keys or tags: nobody's to change.
-_OWN_NAMES = ("Tags", "SystemResourceLimits")
+# Below these the names are somebody's own.
+_OWN_NAMES = ("Tags",)
 _DEPLOYABLE_SECONDS = 60
 
 
