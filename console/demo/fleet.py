@@ -2,10 +2,14 @@
 
 import platform
 import shutil
+import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import cycle
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,6 +18,7 @@ from console.devices import Device, DeviceReader
 from console.errors import Failure
 from console.photos import Photo
 from console.project import Project
+from offline.broker import Broker, Published
 from offline.device import CoreDevice, provision
 from offline.state import State
 from reefloop.contracts import CLASSIFIER_COMPONENT
@@ -35,8 +40,11 @@ class Fleet:
     project: Project
     cameras: dict[str, CoreDevice] = field(default_factory=dict)
     fed: dict[str, list[Photo]] = field(default_factory=dict)
+    message_bytes: Counter[str] = field(default_factory=Counter)
+    """Topics and payloads that each camera published, whatever came twice included."""
 
     def __enter__(self) -> Self:
+        self.state.only(Broker).listen(self._heard)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -74,7 +82,7 @@ class Fleet:
 
     def results(self, thing: str) -> list[Line]:
         """What a camera's log says of every frame that it classified."""
-        logs = (self.cameras[thing].root / "work" / CLASSIFIER_COMPONENT / "results").glob("*.jsonl")
+        logs = (self._work(thing) / "results").glob("*.jsonl")
         return [line for log in sorted(logs) for line in read_lines(log.read_text())]
 
     def all_results(self) -> list[Line]:
@@ -112,9 +120,19 @@ class Fleet:
         raise Failure(f"devices did not classify their frames within {PATIENCE_SECONDS:.0f} s: {told}")
 
     def _waiting(self, thing: str) -> bool:
-        """Whether something of a camera has still to be sent."""
-        outbox = self.cameras[thing].root / "work" / CLASSIFIER_COMPONENT / "outbox"
-        return any(path.is_file() for path in outbox.rglob("*"))
+        """Whether a frame of a camera has still to be sent: its spool keeps it until S3 has it."""
+        spool = self._work(thing) / "spool" / "spool.db"
+        if not spool.exists():
+            return False
+        with closing(sqlite3.connect(f"file:{spool}?mode=ro", uri=True, timeout=5)) as database:
+            (count,) = database.execute("SELECT COUNT(*) FROM uploads").fetchone()
+        return bool(count)
+
+    def _work(self, thing: str) -> Path:
+        return self.cameras[thing].root / "work" / CLASSIFIER_COMPONENT
+
+    def _heard(self, message: Published) -> None:
+        self.message_bytes[message.client] += len(message.topic.encode()) + len(message.payload)
 
 
 def _patiently(reader: DeviceReader, show: Callable[[Sequence[Device]], None]) -> Iterator[Sequence[Device]]:

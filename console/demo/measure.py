@@ -78,25 +78,55 @@ def check_recipe(rounds: Iterable[Mapping[str, Any]]) -> None:
 class Work:
     """What devices say of their work, taken together.
 
-    A summary holds percentiles and not the times behind them, so the median of all is estimated by the median of the
-    summaries' medians, each as heavy as its frames, and the 99th percentile is bounded by the worst summary's.
+    A health record holds percentiles and not the times behind them, so the median of all is estimated by the median of
+    the records' medians, each as heavy as its frames, and the 99th percentile is bounded by the worst record's.
     """
 
     frames: int
+    visits: int
     p50_ms: float | None
     p99_ms: float | None
-    sent_frames: int
 
 
-def add_up(summaries: Sequence[Line]) -> Work:
-    """Take the summaries of any devices together."""
-    worked = [summary for summary in summaries if summary["frames"]]
+def add_up(summaries: Iterable[Line], health: Iterable[Sequence[Line]]) -> Work:
+    """Take together the summaries of any devices, and their health records, a sequence for each start of a device."""
+    summaries = list(summaries)
+    times = [(record["latency_ms"], frames) for records in health for record, frames in classified(records) if frames]
     return Work(
-        frames=sum(summary["frames"] for summary in worked),
-        p50_ms=weighted_median([(summary["latency_ms"]["p50"], summary["frames"]) for summary in worked]),
-        p99_ms=max((summary["latency_ms"]["p99"] for summary in worked), default=None),
-        sent_frames=sum(summary["sent_frames"] for summary in summaries),
+        frames=sum(summary["frames"] for summary in summaries),
+        visits=sum(species["visits"] for summary in summaries for species in summary["species"].values()),
+        p50_ms=weighted_median([(time["p50"], frames) for time, frames in times]),
+        p99_ms=max((time["p99"] for time, _ in times), default=None),
     )
+
+
+def classified(records: Sequence[Line]) -> list[tuple[Line, int]]:
+    """How many frames each health record is about: its rate, over the time since the one before."""
+    found, before = [], 0.0
+    for record in records:
+        found.append((record, round(record["frames_per_second"] * (record["uptime_seconds"] - before))))
+        before = record["uptime_seconds"]
+    return found
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The alerts of one species from one device."""
+
+    thing: str
+    species: str
+    alerts: int
+    probability: float
+    """Of the surest."""
+
+
+def watched(alerts: Mapping[str, Iterable[Line]]) -> list[Watched]:
+    """What the alerts of each thing say, by thing and species."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for thing, bodies in alerts.items():
+        for body in bodies:
+            found.setdefault((thing, body["species"]), []).append(body["probability"])
+    return [Watched(*names, len(sure), max(sure)) for names, sure in sorted(found.items())]
 
 
 def weighted_median(values: Iterable[tuple[float, int]]) -> float | None:

@@ -21,6 +21,7 @@ def print_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
         human_level(summary["human_level"]),
         *outcomes.tables(summary["targets"]),
         _devices(summary),
+        _alerts(summary),
         _numbers(summary),
         _seconds(summary),
     ):
@@ -60,14 +61,23 @@ def _devices(summary: Mapping[str, Any]) -> Table:
     return table
 
 
+def _alerts(summary: Mapping[str, Any]) -> Table:
+    """What the cameras were told to watch out for, and saw."""
+    table = PlainTable("alerts of", "species", "alerts", "surest")
+    for row in summary["alerts"]:
+        table.add(row["thing"], row["species"], row["alerts"], share(row["probability"]))
+    return table
+
+
 def _numbers(summary: Mapping[str, Any]) -> Table:
     everything = summary["bytes_send_everything"]
     of_all = f" ({summary['bytes_sent'] / everything:.0%} of sending everything)" if everything else ""
     table = PlainTable("at the edge", "")
     rate = summary["frames_per_second"]
     table.add("frames", f"{summary['frames']} at {_text(rate and round(rate))} per second and device")
+    table.add("animals", f"{summary['visits']} visits")
     table.add("latency", f"p50 {_text(summary['latency_ms']['p50'])} ms, p99 {_text(summary['latency_ms']['p99'])} ms")
-    table.add("sent", f"{summary['bytes_sent'] / 1024:.0f} KiB{of_all}")
+    table.add("sent", f"{summary['bytes_sent'] / 1024:.0f} KiB with {summary['frames_sent']} frames{of_all}")
     table.add("accuracy", share(summary["edge_accuracy"]))
     table.add("components", ", ".join(f"{c['component']} {c['version']}" for c in summary["component_versions"]))
     table.add("resources", f"{sum(summary['resources'].values())} of {len(summary['resources'])} types")

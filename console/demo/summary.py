@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 from console.clients import Clients
 from console.demo.bucket import Bucket
 from console.demo.fleet import Fleet
-from console.demo.measure import accuracy, add_up, count_labels, frames_per_second
+from console.demo.measure import accuracy, add_up, count_labels, frames_per_second, watched
 from console.demo.pictures import Collection
 from console.devices import DeviceReader
 from console.executions import Execution
@@ -127,18 +128,24 @@ class Collector:
         """What devices saw, how fast, how right, and what it cost to send."""
         things: Sequence[str] = list(self.fleet.cameras)
         reader = DeviceReader(self.clients, self.project)
-        work = add_up([summary for thing in things for summary in reader.summaries(thing)])
-        sent = sum(
-            size
-            for thing in things
-            for prefix in (f"{c.IMAGES}edge/{thing}/", c.device_key(thing))
-            for size in self._data.sizes(prefix)
-        )
+        records = {kind: {thing: reader.records(thing, kind, days=1) for thing in things} for kind in c.RECORDS}
+        bodies = {
+            kind: {thing: [one.body for one in found] for thing, found in of.items()} for kind, of in records.items()
+        }
+        starts: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        for thing, found in records["health"].items():
+            for record in found:
+                starts.setdefault((thing, record.boot), []).append(record.body)
+        work = add_up(chain.from_iterable(bodies["summary"].values()), starts.values())
+        frames = [size for thing in things for size in self._data.sizes(f"{c.IMAGES}edge/{thing}/")]
         return {
             "frames": work.frames,
+            "visits": work.visits,
             "frames_per_second": _rounded(frames_per_second([self.fleet.results(thing) for thing in things])),
             "latency_ms": {"p50": _rounded(work.p50_ms), "p99": _rounded(work.p99_ms)},
-            "bytes_sent": sent,
+            "alerts": [asdict(one) for one in watched(bodies["alert"])],
+            "frames_sent": len(frames),
+            "bytes_sent": sum(frames) + sum(self.fleet.message_bytes[thing] for thing in things),
             "bytes_send_everything": self.fleet.bytes_fed(),
             "edge_accuracy": _rounded(accuracy(self.fleet.all_results(), self.collection.truth_by_name)),
         }

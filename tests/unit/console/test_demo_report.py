@@ -42,6 +42,9 @@ def any_summary(**changes: Any) -> dict[str, Any]:
         "component_versions": [{"component": "reefloop.Model", "version": "1.1.0"}],
         "devices": [{"thing": "reef-north", "status": "HEALTHY", "model_version": "1-0a", "self_test": "passed"}],
         "frames": 416,
+        "visits": 31,
+        "alerts": [{"thing": "reef-north", "species": "shark", "alerts": 2, "probability": 0.987}],
+        "frames_sent": 3,
         "frames_per_second": 777.4,
         "latency_ms": {"p50": 0.716, "p99": 5.679},
         "bytes_sent": 1024,
@@ -78,5 +81,11 @@ def test_a_number_that_there_is_not_is_a_dash() -> None:
 
 
 def test_what_was_sent_is_compared_with_sending_everything() -> None:
-    assert ["sent", "1 KiB (25% of sending everything)"] in shown(any_summary())
-    assert ["sent", "1 KiB"] in shown(any_summary(bytes_send_everything=0))
+    assert ["sent", "1 KiB with 3 frames (25% of sending everything)"] in shown(any_summary())
+    assert ["sent", "1 KiB with 3 frames"] in shown(any_summary(bytes_send_everything=0))
+
+
+def test_alerts_stand_with_their_device_and_how_sure_it_was() -> None:
+    lines = shown(any_summary())
+    assert ["reef-north", "shark", "2", "98.7%"] in lines
+    assert ["animals", "31 visits"] in lines

@@ -2,7 +2,18 @@
 
 import pytest
 
-from console.demo.measure import Labels, accuracy, add_up, count_labels, frames_per_second, read_lines, weighted_median
+from console.demo.measure import (
+    Labels,
+    Watched,
+    accuracy,
+    add_up,
+    classified,
+    count_labels,
+    frames_per_second,
+    read_lines,
+    watched,
+    weighted_median,
+)
 
 TRUTH = {"1.jpg": "crab", "2.jpg": "crab", "3.jpg": "squid", "4.jpg": "squid"}
 
@@ -20,21 +31,17 @@ def line(name: str, label: str, human: str) -> dict[str, object]:
     return {"source-ref": f"s3://bucket/images/upload/{name}", "species": 0, "species-metadata": metadata}
 
 
-def summary(*, frames: int, p50: float, p99: float, sent: int = 0) -> dict[str, object]:
-    """What a device sends."""
-    return {
-        "thing": "reef-north",
-        "model_version": "1-0a1b2c3d",
-        "from": "2026-11-22T10:00:00.000Z",
-        "to": "2026-11-22T10:00:02.000Z",
-        "frames": frames,
-        "unreadable": 0,
-        "counts": {},
-        "sent_frames": sent,
-        "bytes_sent": 1000 * sent,
-        "latency_ms": {"p50": p50, "p99": p99},
-        "frames_per_second": frames / 2,
+def summary(*, frames: int, visits: dict[str, int]) -> dict[str, object]:
+    """What a device sends of a window."""
+    species = {
+        label: {"visits": count, "frames": 2 * count, "seconds": 1.0, "best": 0.9} for label, count in visits.items()
     }
+    return {"seconds": 300.0, "frames": frames, "species": species}
+
+
+def health(*, rate: float, uptime: float, p50: float, p99: float) -> dict[str, object]:
+    """What a device says of itself."""
+    return {"frames_per_second": rate, "uptime_seconds": uptime, "latency_ms": {"p50": p50, "p99": p99, "max": p99}}
 
 
 def test_labels_are_counted_by_who_gave_them_and_held_against_the_truth() -> None:
@@ -60,14 +67,28 @@ def test_edge_accuracy_is_the_share_of_frames_that_devices_got_right() -> None:
 
 
 def test_summaries_add_up_over_devices() -> None:
-    work = add_up([summary(frames=30, p50=4, p99=9, sent=2), summary(frames=10, p50=8, p99=20, sent=3)])
-    assert (work.frames, work.sent_frames) == (40, 5)
+    work = add_up([summary(frames=30, visits={"crab": 2}), summary(frames=10, visits={"crab": 1, "seal": 4})], [])
+    assert (work.frames, work.visits) == (40, 7)
+
+
+def test_a_health_record_is_about_the_frames_since_the_one_before() -> None:
+    records = [health(rate=2, uptime=10, p50=1, p99=1), health(rate=3, uptime=14, p50=1, p99=1)]
+    assert [frames for _, frames in classified(records)] == [20, 12]
+
+
+def test_latencies_weigh_as_much_as_their_frames() -> None:
+    north = [health(rate=30, uptime=10, p50=4, p99=9), health(rate=0, uptime=20, p50=0, p99=0)]
+    south = [health(rate=1, uptime=10, p50=8, p99=20)]
+    work = add_up([], [north, south])
     assert (work.p50_ms, work.p99_ms) == (4, 20)
 
 
-def test_a_summary_without_frames_weighs_nothing_but_what_it_sent() -> None:
-    work = add_up([summary(frames=30, p50=4, p99=9), summary(frames=0, p50=0, p99=0, sent=4)])
-    assert (work.p50_ms, work.sent_frames) == (4, 4)
+def test_alerts_are_counted_by_device_and_species_with_the_surest() -> None:
+    alerts = [{"species": "shark", "probability": share} for share in (0.7, 0.9)]
+    assert watched({"south": alerts[:1], "north": alerts, "canary": []}) == [
+        Watched("north", "shark", 2, 0.9),
+        Watched("south", "shark", 1, 0.7),
+    ]
 
 
 def seen(*seconds: float) -> list[dict[str, object]]:
@@ -83,8 +104,8 @@ def test_single_frames_have_no_rate() -> None:
     assert frames_per_second([seen(0), seen(0, 30)]) is None
 
 
-def test_without_summaries_there_are_no_rates() -> None:
-    work = add_up([])
+def test_without_records_there_are_no_rates() -> None:
+    work = add_up([], [])
     assert (work.frames, work.p50_ms, work.p99_ms) == (0, None, None)
 
 

@@ -1,6 +1,8 @@
 """The summary of a run, from what the account and the devices' logs say, and from nothing else."""
 
+import itertools
 import json
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -19,10 +21,14 @@ from console.executions import Execution
 from console.photos import Photo
 from console.project import Project
 from offline.account import Account
+from offline.broker import Broker
+from reefloop.deployment import records
+from reefloop.deployment.records import Stored
 from tests.any import any_evaluation, any_package, any_round
 from tests.unit.console.packages import PARITY, not_compiled
 
 Put = Callable[[str, object], None]
+Keep = Callable[[str, str, dict[str, Any]], None]
 
 TRUTH = {"aa": "crab", "bb": "crab", "cc": "squid", "dd": "squid"}
 
@@ -33,6 +39,9 @@ class Camera:
 
     root: Path
     frames: Path = field(default_factory=Path)
+
+    def stop(self) -> None:
+        """It never ran."""
 
 
 @pytest.fixture
@@ -57,8 +66,38 @@ def put(account: Account, bucket: str) -> Put:
 
 
 @pytest.fixture
-def collector(account: Account, bucket: str, tmp_path: Path) -> Collector:
-    project = Project({"storage": {"DataBucket": bucket, "ArtifactBucket": bucket}})
+def table(account: Account) -> str:
+    """The table of what devices said."""
+    name = any_round()
+    keys = {records.THING: "HASH", records.ITEM: "RANGE"}
+    account.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return name
+
+
+@pytest.fixture
+def keep(account: Account, table: str) -> Keep:
+    """Writes a record of a device into the table."""
+    numbers = itertools.count(1)
+
+    def write(thing: str, kind: str, body: dict[str, Any]) -> None:
+        now = int(1000 * time.time())
+        record = Stored(kind, "1795000000000-0a1b2c3d", next(numbers), now, now, body)
+        name = records.item(kind, record.boot, record.seq)
+        item = records.key(thing, name) | records.write(record, expires_at=now)
+        account.client("dynamodb").put_item(TableName=table, Item=item)
+
+    return write
+
+
+@pytest.fixture
+def collector(account: Account, bucket: str, table: str) -> Collector:
+    outputs = {"storage": {"DataBucket": bucket, "ArtifactBucket": bucket}, "deployment": {"RecordsTable": table}}
+    project = Project(outputs)
     photos = tuple(Photo(Path(name), f"{name:0<64}", ".jpg", label) for name, label in TRUTH.items())
     return Collector(
         account.client, project, Fleet(account.state, project), Collection(("crab", "squid"), {"all": photos})
@@ -177,38 +216,39 @@ def test_the_targets_are_those_of_the_last_round_that_compiled(collector: Collec
     assert collector.targets({}) == []
 
 
-def test_what_devices_saw_and_sent_is_measured(collector: Collector, bucket: str, put: Put, tmp_path: Path) -> None:
+def test_what_devices_saw_and_sent_is_measured(collector: Collector, keep: Keep, put: Put, tmp_path: Path) -> None:
     results = tmp_path / "work" / "reefloop.Classifier" / "results"
     results.mkdir(parents=True)
     lines = [
         {"frame": f"{name:0<16}.jpg", "label": "crab", "model_version": "1", "at": f"2026-11-22T10:00:0{second}.000Z"}
         for second, name in enumerate(TRUTH)
     ]
-    (results / "2026-11-22.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    (results / "0000000001.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     collector.fleet.cameras["north"] = Camera(tmp_path)  # type: ignore[assignment]
     seen = tmp_path / "frame.jpg"
     seen.write_bytes(b"x" * 500)
     collector.fleet.fed["north"] = [Photo(seen, name, ".jpg") for name in TRUTH]
-    summary = {
-        "from": "2026-11-22T10:00:00Z",
-        "to": "2026-11-22T10:00:04Z",
-        "frames": 4,
-        "sent_frames": 1,
-        "latency_ms": {"p50": 2.5, "p99": 9.0},
-    }
-    put("devices/north/summaries/1.json", summary)
-    put("devices/north/status.json", b"y" * 100)
+    keep("north", "summary", {"frames": 4, "species": {"crab": {"visits": 2}}})
+    keep("north", "health", {"frames_per_second": 0.4, "uptime_seconds": 10, "latency_ms": {"p50": 2.5, "p99": 9.0}})
+    keep("north", "alert", {"species": "crab", "probability": 0.97})
+    keep("somebody-elses", "alert", {"species": "crab", "probability": 0.97})
     put("images/edge/north/1.jpg", b"z" * 500)
     put("images/edge/somebody-elses/1.jpg", b"z" * 500)
+    with collector.fleet:
+        broker = collector.fleet.state.only(Broker)
+        broker.publish("reefloop/north/alert", b"y" * 80, client="north")
+        broker.publish("reefloop/north/ack", b"w" * 900, client="cloud")
 
     found = collector.work_of_devices()
 
-    sent = len(json.dumps(summary)) + 100 + 500
     assert found == {
         "frames": 4,
+        "visits": 2,
         "frames_per_second": 1.0,
         "latency_ms": {"p50": 2.5, "p99": 9.0},
-        "bytes_sent": sent,
+        "alerts": [{"thing": "north", "species": "crab", "alerts": 1, "probability": 0.97}],
+        "frames_sent": 1,
+        "bytes_sent": 500 + len("reefloop/north/alert") + 80,
         "bytes_send_everything": 2000,
         "edge_accuracy": 0.5,
     }
