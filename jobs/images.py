@@ -8,9 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+# The device has the same rules: what is refused there must not be learned from here.
+FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What cameras write, by Pillow's names. It knows forty more, among them some that start other programs."""
 DEEP: Final = ("I", "F")
 """Grey values of 16 bits and more, of which Pillow keeps 0 to 255 and makes the rest white:
 https://pillow.readthedocs.io/en/stable/handbook/concepts.html#modes"""
+MAXIMUM_PIXELS: Final = 100_000_000
+"""As Ground Truth: https://docs.aws.amazon.com/sagemaker/latest/dg/input-data-limits.html"""
+MAXIMUM_SCANNED: Final = 2_000_000_000
+"""Pixels times scans of a JPEG. A progressive one has about ten scans; each passes over the whole picture, in however
+few bytes: https://libjpeg-turbo.org/pmwiki/uploads/About/TwoIssueswiththeJPEGStandard.pdf"""
+START_OF_SCAN: Final = b"\xff\xda"
+
+# Pillow warns above this and raises above twice as much, within its decoders too: a GIF's frames, a TIFF's pages.
+Image.MAX_IMAGE_PIXELS = MAXIMUM_PIXELS // 2
 
 
 class UnreadableImage(Exception):
@@ -47,11 +59,8 @@ def decoded(content: bytes) -> Image.Image:
         UnreadableImage: saying why.
     """
     try:
-        with Image.open(BytesIO(content)) as image:
-            if image.mode.startswith(DEEP):
-                raise UnreadableImage(
-                    f"more than 8 bits per channel ({image.mode}), which would be cut off: convert it"
-                )
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
+            _check(image, content)
             return image.convert("RGB")
     except UnreadableImage:
         raise
@@ -60,6 +69,22 @@ def decoded(content: bytes) -> Image.Image:
     # Pillow's decoders raise nearly anything on bytes that are not an image.
     except Exception as error:
         raise UnreadableImage(f"{type(error).__name__}: {error}") from None
+
+
+def _check(image: Image.Image, content: bytes) -> None:
+    """
+    Raises:
+        UnreadableImage: it would cost too much memory or time, or be decoded to something else than it shows.
+    """
+    pixels = image.width * image.height
+    if pixels > MAXIMUM_PIXELS:
+        raise UnreadableImage(f"{image.width} x {image.height} pixels; at most {MAXIMUM_PIXELS} are decoded")
+    if image.mode.startswith(DEEP):
+        raise UnreadableImage(f"more than 8 bits per channel ({image.mode}), which would be cut off: convert it")
+    if image.format in ("JPEG", "MPO") and pixels * content.count(START_OF_SCAN) > MAXIMUM_SCANNED:
+        raise UnreadableImage(
+            f"a JPEG of {content.count(START_OF_SCAN)} scans of {pixels} pixels: it would take too long, save it anew"
+        )
 
 
 def resized(image: Image.Image, pixels: int) -> NDArray[np.uint8]:

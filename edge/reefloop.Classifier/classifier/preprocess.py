@@ -1,39 +1,94 @@
-"""Image bytes to the model's input, exactly as in training: decode, RGB, resize (bilinear), 0..1, NCHW.
+"""A frame to the model's input, exactly as in training: decode, RGB, resize (bilinear), 0..1, NCHW.
 
-The EXIF orientation is ignored, as it is in training.
+What training refuses is refused here too, since its answer would be worth nothing: jobs/images.py has the same rules.
+The EXIF orientation is ignored, as it is in training. Of an animation the first picture counts.
 """
 
 import io
 import warnings
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from classifier.source import Unreadable
+from classifier.frames import Frame, Unreadable
 
-# More than any camera of the fleet; a small file can claim to be 50,000 x 50,000.
-MAXIMUM_PIXELS = 100_000_000
+FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What cameras write, by Pillow's names. It knows forty more, among them some that start other programs."""
+DEEP: Final = ("I", "F")
+"""Grey values of 16 bits and more, of which Pillow keeps 0 to 255 and makes the rest white."""
+MAXIMUM_PIXELS: Final = 100_000_000
+"""As Ground Truth: https://docs.aws.amazon.com/sagemaker/latest/dg/input-data-limits.html"""
+MAXIMUM_SCANNED: Final = 2_000_000_000
+"""Pixels times scans of a JPEG. A progressive one has about ten scans; each passes over the whole picture, in however
+few bytes: https://libjpeg-turbo.org/pmwiki/uploads/About/TwoIssueswiththeJPEGStandard.pdf"""
+START_OF_SCAN: Final = b"\xff\xda"
+JPEG_QUALITY: Final = 90
+
+# Pillow warns above this and raises above twice as much, within its decoders too: a GIF's frames, a TIFF's pages.
+Image.MAX_IMAGE_PIXELS = MAXIMUM_PIXELS // 2
 
 
-def to_input(content: bytes, shape: tuple[int, int, int, int]) -> npt.NDArray[np.float32]:
-    """The input tensor of one image; `shape` is the model's (1, 3, height, width).
+def to_input(picture: Frame | bytes, shape: tuple[int, int, int, int]) -> npt.NDArray[np.float32]:
+    """The input tensor of one frame, or of an image's bytes; `shape` is the model's (1, 3, height, width).
 
+    Raises:
+        Unreadable: this is no image that can be decoded.
+    """
+    _, _, height, width = shape
+    resized = _image(picture).resize((width, height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(resized, dtype=np.float32) / np.float32(255)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[np.newaxis])
+
+
+def encoded(frame: Frame) -> bytes:
+    """A frame's image file: its own bytes, or its pixels as a JPEG."""
+    if frame.content is not None:
+        return frame.content
+    buffer = io.BytesIO()
+    _image(frame).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def _image(picture: Frame | bytes) -> Image.Image:
+    if isinstance(picture, bytes):
+        return _decoded(picture)
+    if picture.content is not None:
+        return _decoded(picture.content)
+    if picture.pixels is None:
+        raise Unreadable(f"{picture.name} has neither bytes nor pixels")
+    return Image.fromarray(picture.pixels)
+
+
+def _decoded(content: bytes) -> Image.Image:
+    """
     Raises:
         Unreadable: these bytes are no image that can be decoded.
     """
-    _, _, height, width = shape
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and large images; the checks here decide
-            with Image.open(io.BytesIO(content)) as image:
-                if image.width * image.height > MAXIMUM_PIXELS:
-                    raise Unreadable(f"{image.width} x {image.height} pixels; at most {MAXIMUM_PIXELS} are decoded")
-                resized = image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                _check(image, content)
+                image.load()
+                return image if image.mode == "RGB" else image.convert("RGB")
     except Unreadable:
         raise
     # Pillow's plugins raise nearly anything on malformed files: OSError, SyntaxError, ValueError, struct.error, ...
     except Exception as error:
         raise Unreadable(f"{type(error).__name__}: {error}") from None
-    pixels = np.asarray(resized, dtype=np.float32) / np.float32(255)
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[np.newaxis])
+
+
+def _check(image: Image.Image, content: bytes) -> None:
+    """
+    Raises:
+        Unreadable: it would cost too much memory or time, or be decoded to something else than it shows.
+    """
+    pixels = image.width * image.height
+    if pixels > MAXIMUM_PIXELS:
+        raise Unreadable(f"{image.width} x {image.height} pixels; at most {MAXIMUM_PIXELS} are decoded")
+    if image.mode.startswith(DEEP):
+        raise Unreadable(f"more than 8 bits per channel ({image.mode}), which would be cut off")
+    if image.format in ("JPEG", "MPO") and pixels * content.count(START_OF_SCAN) > MAXIMUM_SCANNED:
+        raise Unreadable(f"a JPEG of {content.count(START_OF_SCAN)} scans of {pixels} pixels: it would take too long")

@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from classifier.frames import Unreadable
+
 SETTLE_SECONDS = 1.0
 MAXIMUM_BYTES = 64 * 1024 * 1024
-
-
-class Unreadable(Exception):
-    """A file that is no usable frame; the message says why."""
 
 
 @dataclass(frozen=True)
