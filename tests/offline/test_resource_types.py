@@ -80,6 +80,10 @@ EVERYTHING: Resources = {
             "Principal": "events.amazonaws.com",
         },
     },
+    "Events": {
+        "Type": "AWS::Lambda::EventInvokeConfig",
+        "Properties": {"FunctionName": {"Ref": "Function"}, "Qualifier": "$LATEST", "MaximumRetryAttempts": 0},
+    },
     "Machine": {
         "Type": "AWS::StepFunctions::StateMachine",
         "Properties": {
@@ -184,6 +188,7 @@ EVERYTHING: Resources = {
                 "any.Component": {
                     "ComponentVersion": {"Fn::GetAtt": ["Component", "ComponentVersion"]},
                     "ConfigurationUpdate": {"Merge": '{"Frames": 1}'},
+                    "RunWith": {"SystemResourceLimits": {"Cpus": 1.5, "Memory": 1024}},
                 }
             },
         },
@@ -365,6 +370,7 @@ def test_a_change_of_every_type_that_can_change_in_place_keeps_its_physical_id(s
         "Policy": {"PolicyDocument": other},
         "ManagedPolicy": {"PolicyDocument": other},
         "Function": {"Timeout": 60, "Code": {"ZipFile": "def handler(event, context): return 1"}},
+        "Events": {"MaximumRetryAttempts": "0"},
         "Machine": {"DefinitionSubstitutions": {"Word": "another"}},
         "Repository": {"ImageTagMutability": "MUTABLE"},
         "Project": {"TimeoutInMinutes": 30},
@@ -413,3 +419,14 @@ def test_a_machine_made_by_a_stack_executes_with_its_substitutions(account: Acco
             break
         time.sleep(0.05)
     assert json.loads(answer["output"]) == "everything"
+
+
+@pytest.mark.parametrize("given", [{"MaximumRetryAttempts": 1}, {}, {"MaximumRetryAttempts": 0, "Qualifier": "1"}])
+def test_a_function_whose_failed_events_are_to_be_tried_again_is_refused(stacks: Stacks, given: dict[str, Any]) -> None:
+    resources = {name: EVERYTHING[name] for name in ("Function", "Role", "Bucket")}
+    properties = {"FunctionName": {"Ref": "Function"}, "Qualifier": "$LATEST", **given}
+    stacks.create(
+        "retried", {**resources, "Events": {"Type": "AWS::Lambda::EventInvokeConfig", "Properties": properties}}
+    )
+    assert any("here" in reason for reason in stacks.failures("retried")), stacks.failures("retried")
+    assert stacks.delete("retried") == "DELETE_COMPLETE"

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from offline.cloudformation.resource import Made, Order, ResourceType, camel, tag_map, whole
+from offline.cloudformation.resource import Made, Order, ResourceType, Unsupported, camel, tag_map, whole
 
 _CODE = ("S3Bucket", "S3Key", "S3ObjectVersion", "ZipFile", "ImageUri")
 _NUMBERS = ("Timeout", "MemorySize", "Size")
@@ -67,6 +67,33 @@ class Permission(ResourceType):
 
     def delete(self, order: Order, made: Made) -> None:
         order.client("lambda").remove_permission(FunctionName=order["FunctionName"], StatementId=made.id)
+
+
+class EventInvokeConfig(ResourceType):
+    """What becomes of asynchronous events. Here one that failed is not tried again, so that nothing else can be asked.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventinvokeconfig.html
+    """
+
+    properties = frozenset({"FunctionName", "Qualifier", "MaximumRetryAttempts"})
+    replaced_by = frozenset({"FunctionName", "Qualifier"})
+
+    def create(self, order: Order) -> Made:
+        return self.update(order, Made(f"{order['FunctionName']}|{order['Qualifier']}", {}), {})
+
+    def update(self, order: Order, made: Made, _: Mapping[str, Any]) -> Made:
+        attempts = order.get("MaximumRetryAttempts", 2)
+        if str(attempts) != "0":
+            raise Unsupported(f"MaximumRetryAttempts is {attempts}; events that fail are not tried again here: say 0")
+        if order["Qualifier"] != "$LATEST":
+            raise Unsupported(f"Qualifier is {order['Qualifier']}; functions have $LATEST alone here")
+        order.client("lambda").put_function_event_invoke_config(
+            FunctionName=order["FunctionName"], MaximumRetryAttempts=0
+        )
+        return made
+
+    def delete(self, order: Order, made: Made) -> None:
+        order.client("lambda").delete_function_event_invoke_config(FunctionName=order["FunctionName"])
 
 
 class StateMachine(ResourceType):
@@ -135,5 +162,6 @@ def _code(code: Mapping[str, Any]) -> dict[str, Any]:
 TYPES: Mapping[str, ResourceType] = {
     "AWS::Lambda::Function": Function(),
     "AWS::Lambda::Permission": Permission(),
+    "AWS::Lambda::EventInvokeConfig": EventInvokeConfig(),
     "AWS::StepFunctions::StateMachine": StateMachine(),
 }
