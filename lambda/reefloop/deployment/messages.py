@@ -1,4 +1,4 @@
-"""The wire format between a device and the cloud: one file, the same on both ends byte for byte.
+"""The wire format between a device and the cloud: the same file on both ends, byte for byte.
 
 A batch holds consecutive records of one stream, that is of one kind from one start of the component. On the wire it
 is a byte with the version, then raw deflate (RFC 1951, with a preset dictionary) of the JSON array
@@ -10,29 +10,35 @@ device, and nobody need wait for it. The cloud answers with the highest number u
 """
 
 import json
-import math
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from . import bodies
+from .bodies import KINDS, Malformed, check
+
+__all__ = ["KINDS", "Ack", "Batch", "Malformed", "Record", "UnknownVersion", "check", "fit", "fits", "pack", "pack_ack"]
+__all__ += ["unpack", "unpack_ack"]
+
 VERSION: Final = 1
-KINDS: Final = ("alert", "health", "summary")
-"""In order of priority."""
 MAXIMUM_BYTES: Final = 4_800
-"""Of a payload: the nucleus lite drops inbound packets over 5,000 bytes and takes few outbound ones at once."""
+"""Of a payload: the nucleus lite drops inbound packets over 5,000 bytes, and keeps 15,000 that are unacknowledged."""
+MAXIMUM_INFLATED: Final = 65_536
 MAXIMUM_RECORDS: Final = 100
 LAST_AT: Final = 9_999_999_999_999
 LAST_SEQ: Final = 9_999_999_999
-"""The widths of both in the keys of the cloud's table."""
+"""As wide as both are in the keys of the cloud's table."""
 
-_INFLATED: Final = 65_536
-_LONGEST_THING: Final = 128
-_WINDOW: Final = -15  # raw deflate: MQTT over TLS has its own sums
-_BOOT: Final = re.compile(r"\d{13}-[0-9a-f]{8}")
+_WINDOW: Final = -15  # raw deflate: TLS has its own sums
+_BOOT: Final = re.compile(r"[0-9]{13}-[0-9a-f]{8}")
 # https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html
 _THING: Final = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
+_HEAD: Final = 300  # of the array without its records: no thing, kind or number makes it longer
+_SEQ: Final = bodies.whole(1, LAST_SEQ)
+_AT: Final = bodies.whole(0, LAST_AT)
+_ACK: Final = bodies.fields(boot=bodies.match(_BOOT), kind=bodies.one_of(*KINDS), through=bodies.whole(0, LAST_SEQ))
 # Part of the version: a single byte changed here is another VERSION. What is most frequent stands last.
 _DICTIONARY: Final = (
     b'{"model":{"version":"r","target":"linux-arm64","runtime":"onnxruntime-portable","self_test":"failed","reason":"'
@@ -46,10 +52,6 @@ _DICTIONARY: Final = (
     b'1,"frames":1,"seconds":0.0,"best":0.9},"":{"visits":2,"frames":3,"seconds":1.5,"best":0.99}},"unknown":0,'
     b'"review":0,"audit":1}],[300000,{"seconds":300.0,"frames":600,"unreadable":0,"dropped":0,"model":"r1-'
 )
-
-
-class Malformed(Exception):
-    """Bytes that are no message, or a body that its kind does not allow; the message says where and why."""
 
 
 class UnknownVersion(Malformed):
@@ -85,185 +87,66 @@ class Ack:
     through: int
 
 
-# --- what a value may be -------------------------------------------------------------------------------------------
-
-_Check = Callable[[Any, str], None]
-
-
-def _refuse(where: str, value: object, allowed: str) -> None:
-    raise Malformed(f"{where} is {str(value)[:80]!r}; it must be {allowed}")
-
-
-def _number(least: float, most: float) -> _Check:
-    def check(value: Any, where: str) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-            _refuse(where, value, f"a number from {least:g} to {most:g}")
-
-    return check
-
-
-def _whole(least: int, most: int) -> _Check:
-    def check(value: Any, where: str) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            _refuse(where, value, f"a whole number from {least} to {most}")
-
-    return check
-
-
-def _text(length: int) -> _Check:
-    def check(value: Any, where: str) -> None:
-        if not isinstance(value, str) or len(value) > length:
-            _refuse(where, value, f"a text of at most {length} characters")
-
-    return check
-
-
-def _one_of(*allowed: str) -> _Check:
-    def check(value: Any, where: str) -> None:
-        if value not in allowed:
-            _refuse(where, value, "one of " + ", ".join(allowed))
-
-    return check
-
-
-def _match(pattern: re.Pattern[str]) -> _Check:
-    def check(value: Any, where: str) -> None:
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            _refuse(where, value, f"a text like {pattern.pattern}")
-
-    return check
-
-
-def _nullable(inner: _Check) -> _Check:
-    return lambda value, where: None if value is None else inner(value, where)
-
-
-def _each(inner: _Check) -> _Check:
-    """A table from names to values of one sort."""
-
-    def check(value: Any, where: str) -> None:
-        if not isinstance(value, Mapping):
-            _refuse(where, value, "a table")
-        for name, each in value.items():
-            _LABEL(name, f"a name in {where}")
-            inner(each, f"{where}.{name}")
-
-    return check
-
-
-def _fields(**known: _Check) -> _Check:
-    """All of these, and whatever else: a newer device is not refused for a field more. A field added later must
-    therefore be checked only where it is there, or the newer cloud would refuse an older device."""
-
-    def check(value: Any, where: str) -> None:
-        if not isinstance(value, Mapping):
-            _refuse(where, value, "a table")
-        for name, inner in known.items():
-            if name not in value:
-                raise Malformed(f"{where}.{name} is missing")
-            inner(value[name], f"{where}.{name}")
-
-    return check
-
-
-_LABEL: Final = _text(128)
-_COUNT: Final = _whole(0, 10**15)
-_AMOUNT: Final = _number(0, 1e15)
-_SHARE: Final = _number(0, 1)
-_SEQ: Final = _whole(1, LAST_SEQ)
-_AT: Final = _whole(0, LAST_AT)
-
-BODIES: Final[Mapping[str, _Check]] = {
-    "alert": _fields(species=_LABEL, probability=_SHARE, frames=_COUNT, visit_seconds=_AMOUNT, model=_LABEL),
-    "health": _fields(
-        model=_fields(
-            version=_LABEL,
-            target=_LABEL,
-            runtime=_LABEL,
-            self_test=_one_of("passed", "failed", "none"),
-            reason=_text(2000),
-        ),
-        frames_per_second=_AMOUNT,
-        latency_ms=_fields(p50=_AMOUNT, p99=_AMOUNT, max=_AMOUNT),
-        temperature_c=_nullable(_number(-300, 10_000)),
-        queue=_COUNT,
-        spool=_fields(records=_COUNT, frames=_COUNT, bytes=_COUNT, place=_one_of("disk", "memory"), reason=_text(2000)),
-        dropped=_COUNT,
-        unreadable=_COUNT,
-        evicted=_each(_COUNT),
-        sent=_fields(hour=_COUNT, day=_COUNT, hour_budget=_COUNT, day_budget=_COUNT),
-        disk_free_mib=_AMOUNT,
-        memory_mib=_AMOUNT,
-        restarts=_each(_COUNT),
-        clock_jumps=_COUNT,
-        configuration=_text(2000),
-        uptime_seconds=_AMOUNT,
-    ),
-    "summary": _fields(
-        seconds=_AMOUNT,
-        frames=_COUNT,
-        unreadable=_COUNT,
-        dropped=_COUNT,
-        model=_LABEL,
-        species=_each(_fields(visits=_COUNT, frames=_COUNT, seconds=_AMOUNT, best=_SHARE)),
-        unknown=_COUNT,
-        review=_COUNT,
-        audit=_COUNT,
-    ),
-}
-
-
-def check(kind: str, body: object) -> None:
-    """Whether a body is what its kind allows.
-
-    Raises:
-        Malformed: naming the first field that is not.
-    """
-    _one_of(*KINDS)(kind, "the kind")
-    BODIES[kind](body, kind)
-
-
-# --- bytes ---------------------------------------------------------------------------------------------------------
-
-
-def encode(value: object) -> bytes:
-    """Compact JSON.
-
-    Raises:
-        Malformed: a number that is not finite, a text that is no Unicode, a thing that JSON has not.
-    """
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise Malformed(f"not to be said in JSON: {error}") from None
-
-
 def pack(batch: Batch) -> bytes:
     """A batch as a payload, which may be longer than MAXIMUM_BYTES: see `fit`.
 
     Raises:
         Malformed: the records are not consecutive, or a body is not what its kind allows.
     """
-    _check_batch(batch)
-    for record in batch.records:
-        check(batch.kind, record.body)
-    times = [record.at for record in batch.records]
-    rows = [[at - before, record.body] for at, before, record in zip(times, [0, *times], batch.records, strict=False)]
-    text = encode([batch.thing, batch.boot, batch.kind, batch.base, batch.records[0].seq, rows])
-    deflate = zlib.compressobj(9, zlib.DEFLATED, _WINDOW, 9, zlib.Z_DEFAULT_STRATEGY, _DICTIONARY)
-    return bytes([VERSION]) + deflate.compress(text) + deflate.flush()
+    _check(batch)
+    _check_bodies(batch)
+    return _deflate(_text(batch, len(batch.records)))
+
+
+def fit(thing: str, boot: str, kind: str, base: int, records: Sequence[Record]) -> tuple[bytes, int]:
+    """A payload with about as many of the records, from the first on, as it may hold, and how many they are.
+
+    Raises:
+        Malformed: the records are not consecutive, or the first alone is too large, which none is that `fits`.
+    """
+    # A record may be acknowledged between the reading of both.
+    base = min(base, records[0].seq)
+    batch = Batch(thing, boot, kind, base, tuple(records[:MAXIMUM_RECORDS]))
+    _check(batch)
+    _check_bodies(batch)
+    count = len(batch.records)
+    while True:
+        text = _text(batch, count)
+        payload = _deflate(text)
+        excess = max(len(payload) / MAXIMUM_BYTES, len(text) / MAXIMUM_INFLATED)
+        if excess <= 1:
+            return payload, count
+        if count == 1:
+            raise Malformed(f"{kind} {records[0].seq} has {len(payload)} bytes; at most {MAXIMUM_BYTES} can be sent")
+        count = max(1, min(count - 1, int(count / excess)))
+
+
+def fits(kind: str, body: Mapping[str, Any]) -> bytes:
+    """A body as JSON, if it is allowed and can be sent alone whatever the thing's name.
+
+    Raises:
+        Malformed: it is not, or it is too large.
+    """
+    check(kind, body)
+    text = _encode(body)
+    most = MAXIMUM_BYTES - _HEAD
+    if len(text) > MAXIMUM_INFLATED - _HEAD or (len(text) > most and len(_deflate(text)) > most):
+        raise Malformed(f"the {kind} has {len(text)} bytes; at most {most} can be sent once they are packed")
+    return text
 
 
 def unpack(data: bytes) -> Batch:
-    """The batch that a payload holds. Bodies are as they came, and any JSON: `check` each, so that one that is not
+    """The batch that a payload holds. Bodies are any JSON, as they came: `bodies.check` each, so that one that is not
     right keeps none of the others back.
 
     Raises:
         UnknownVersion: of another version.
         Malformed: of this version, and not right.
     """
-    if data[:1] != bytes([VERSION]):
-        raise UnknownVersion(f"the payload begins with {data[:1]!r}; this side speaks version {VERSION}")
+    if not data:
+        raise Malformed("the payload is empty")
+    if data[0] != VERSION:
+        raise UnknownVersion(f"the payload is of version {data[0]}; this side speaks version {VERSION}")
     if len(data) > MAXIMUM_BYTES:
         raise Malformed(f"the payload has {len(data)} bytes; at most {MAXIMUM_BYTES} are allowed")
     document = _decode(_inflate(data[1:]))
@@ -279,40 +162,13 @@ def unpack(data: bytes) -> Batch:
         at += row[0]
         records.append(Record(seq, at, row[1]))
     batch = Batch(thing, boot, kind, base, tuple(records))
-    _check_batch(batch)
+    _check(batch)
     return batch
-
-
-def fit(thing: str, boot: str, kind: str, base: int, records: Sequence[Record]) -> tuple[bytes, int]:
-    """A payload with as many of the records, from the first on, as MAXIMUM_BYTES allows, and how many that are.
-
-    Raises:
-        Malformed: the first record alone is too large. None that `fits` is.
-    """
-    count = min(len(records), MAXIMUM_RECORDS)
-    while True:
-        payload = pack(Batch(thing, boot, kind, base, tuple(records[:count])))
-        if len(payload) <= MAXIMUM_BYTES:
-            return payload, count
-        if count == 1:
-            raise Malformed(f"record {records[0].seq} has {len(payload)} bytes; at most {MAXIMUM_BYTES} are allowed")
-        count = max(1, min(count - 1, count * MAXIMUM_BYTES // len(payload)))
-
-
-def fits(kind: str, body: Mapping[str, Any]) -> None:
-    """Whether a body is allowed and can be sent alone, whatever the thing's name.
-
-    Raises:
-        Malformed: it is not, or it is too large.
-    """
-    payload = pack(Batch("t", "0" * 13 + "-01234567", kind, LAST_SEQ, (Record(LAST_SEQ, LAST_AT, body),)))
-    if len(payload) > MAXIMUM_BYTES - _LONGEST_THING:
-        _refuse(f"the size of a packed {kind}", len(payload), f"at most {MAXIMUM_BYTES - _LONGEST_THING} bytes")
 
 
 def pack_ack(ack: Ack) -> bytes:
     """An acknowledgement as the device gets it."""
-    return encode({"v": VERSION, "boot": ack.boot, "kind": ack.kind, "through": ack.through})
+    return _encode({"v": VERSION, "boot": ack.boot, "kind": ack.kind, "through": ack.through})
 
 
 def unpack_ack(data: bytes) -> Ack:
@@ -323,57 +179,69 @@ def unpack_ack(data: bytes) -> Ack:
         Malformed: of this version, and not right.
     """
     document = _decode(data)
-    if not isinstance(document, dict):
-        raise Malformed("the acknowledgement is no table")
-    if document.get("v") != VERSION:
-        raise UnknownVersion(f"the acknowledgement's version is {document.get('v')!r}; this side speaks {VERSION}")
-    _ACK(document, "ack")
+    if not isinstance(document, dict) or "v" not in document:
+        raise Malformed("the acknowledgement is no table with a version")
+    if document["v"] != VERSION:
+        raise UnknownVersion(f"the acknowledgement is of version {document['v']!r}; this side speaks {VERSION}")
+    _ACK(document, "the acknowledgement")
     return Ack(document["boot"], document["kind"], document["through"])
 
 
-_ACK: Final = _fields(boot=_match(_BOOT), kind=_one_of(*KINDS), through=_whole(0, LAST_SEQ))
-
-
-def _check_batch(batch: Batch) -> None:
-    _match(_THING)(batch.thing, "the thing")
-    _match(_BOOT)(batch.boot, "the boot")
-    _one_of(*KINDS)(batch.kind, "the kind")
+def _check(batch: Batch) -> None:
+    bodies.match(_THING)(batch.thing, "the thing")
+    bodies.match(_BOOT)(batch.boot, "the boot")
+    bodies.one_of(*KINDS)(batch.kind, "the kind")
+    bodies.one_of(*KINDS)(batch.kind, "the kind")
     _SEQ(batch.base, "the base")
     if not 1 <= len(batch.records) <= MAXIMUM_RECORDS:
-        _refuse("the number of records", len(batch.records), f"from 1 to {MAXIMUM_RECORDS}")
+        bodies.refuse("the number of records", len(batch.records), f"from 1 to {MAXIMUM_RECORDS}")
     first, before = batch.records[0].seq, 0
     if first < batch.base:
-        _refuse("the first sequence number", first, f"at least the base, {batch.base}")
+        bodies.refuse("the first sequence number", first, f"at least the base, {batch.base}")
     for seq, record in enumerate(batch.records, first):
         _SEQ(record.seq, "a sequence number")
         if record.seq != seq:
-            _refuse("a sequence number", record.seq, f"{seq}, the next")
-        _whole(before, LAST_AT)(record.at, f"the time of record {seq}")
+            bodies.refuse("a sequence number", record.seq, f"{seq}, the next")
+        bodies.whole(before, LAST_AT)(record.at, f"the time of record {seq}")
         before = record.at
+
+
+def _check_bodies(batch: Batch) -> None:
+    for record in batch.records:
+        bodies.check(batch.kind, record.body)
+
+
+def _text(batch: Batch, count: int) -> bytes:
+    records = batch.records[:count]
+    before = [0, *(record.at for record in records)]
+    rows = [[record.at - then, record.body] for record, then in zip(records, before, strict=False)]
+    return _encode([batch.thing, batch.boot, batch.kind, batch.base, records[0].seq, rows])
+
+
+def _deflate(text: bytes) -> bytes:
+    deflate = zlib.compressobj(9, zlib.DEFLATED, _WINDOW, 9, zlib.Z_DEFAULT_STRATEGY, _DICTIONARY)
+    return bytes([VERSION]) + deflate.compress(text) + deflate.flush()
 
 
 def _inflate(data: bytes) -> bytes:
     inflate = zlib.decompressobj(_WINDOW, _DICTIONARY)
     try:
-        text = inflate.decompress(data, _INFLATED)
+        text = inflate.decompress(data, MAXIMUM_INFLATED)
     except zlib.error as error:
         raise Malformed(f"the payload cannot be inflated: {error}") from None
     if not inflate.eof or inflate.unused_data:
-        raise Malformed(f"the payload is cut off, has a tail or more than {_INFLATED} bytes inflated")
+        raise Malformed(f"the payload is cut off, has a tail or is over {MAXIMUM_INFLATED} bytes inflated")
     return text
+
+
+def _encode(document: object) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _decode(text: bytes) -> Any:
     try:
-        document = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Malformed(f"no JSON: {error}") from None
-    encode(document)  # half a surrogate pair can be read, and then not be written anywhere
+    bodies.plain(document, "the message")
     return document
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is no finite number")
-    return number
