@@ -48,6 +48,20 @@ class Budget:
             self._save(now, {now: self._cells[now]}, must=True)
             return True
 
+    def refund(self, size: int) -> None:
+        """Bytes that were booked within the last minute and certainly did not leave.
+
+        Written with the next spending: a kill before that counts too much, never too little. The older minute gives
+        first, so that what did leave is never forgotten early.
+        """
+        with self._lock:
+            now = self._now()
+            for cell in (now - 1, now):
+                back = min(size, self._cells.get(cell, 0))
+                if back:
+                    self._cells[cell] -= back
+                    size -= back
+
     def wait(self, priority: str, size: int) -> float:
         """Seconds until that may be spent, if nothing else is; infinite if it never may."""
         with self._lock:

@@ -4,7 +4,7 @@ import logging
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -115,9 +115,9 @@ class Spool:
         """The cloud has them: delete; how many that were."""
         return self._ask(lambda store: store.delete(Stream(ack.boot, ack.kind), through=ack.through), 0)
 
-    def next_upload(self) -> StoredUpload | None:
-        """The frame of the highest value, the oldest of these."""
-        return self._ask(lambda store: store.next_upload(), None)
+    def next_upload(self, *, besides: Collection[str] = ()) -> StoredUpload | None:
+        """The frame of the highest value, the oldest of these, `besides` those with these ids."""
+        return self._ask(lambda store: store.next_upload(besides), None)
 
     def uploaded(self, upload: str) -> None:
         """The bucket has it."""

@@ -4,7 +4,7 @@ import json
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -211,13 +211,15 @@ class Store:
             ).rowcount
         return deleted
 
-    def next_upload(self) -> StoredUpload | None:
-        row = self._db.execute(
-            "SELECT id, sum, key, metadata, content FROM uploads ORDER BY value DESC, id LIMIT 1"
-        ).fetchone()
-        if row is None:
-            return None
-        number, checksum, key, metadata, content = row
+    def next_upload(self, besides: Collection[str]) -> StoredUpload | None:
+        for number, *_ in self._db.execute("SELECT id FROM uploads ORDER BY value DESC, id"):
+            if f"{self.identity}-{number}" not in besides:
+                return self._upload(number)
+        return None
+
+    def _upload(self, number: int) -> StoredUpload:
+        query = "SELECT sum, key, metadata, content FROM uploads WHERE id = ?"
+        checksum, key, metadata, content = self._db.execute(query, (number,)).fetchone()
         if zlib.crc32(content) != checksum:
             raise Corrupt(f"frame {key} is not as it was written")
         return StoredUpload(f"{self.identity}-{number}", key, content, json.loads(metadata))
