@@ -6,7 +6,7 @@ from typing import Final
 SHORTEST_SECONDS: Final = 4.0
 """An answer is waited for so long at least: it passes two radios, a rule, and a function that may have to start."""
 FIRST_SECONDS: Final = 15.0
-LONGEST_SECONDS: Final = 120.0
+LONGEST_SECONDS: Final = 60.0
 
 
 class Backoff:
@@ -45,8 +45,9 @@ class Backoff:
 class RoundTrip:
     """How long an answer may take before it counts as lost: the estimate that TCP makes of its retransmission timeout.
 
-    A smoothed mean of the measured times plus four times their smoothed deviation, so that a link of many seconds
-    does not make everything be sent twice: https://www.rfc-editor.org/rfc/rfc6298, section 2.
+    A smoothed mean of the measured times plus four times their smoothed deviation, doubled when an answer did not come
+    in time until one is measured again, so that a link of many seconds does not make everything be sent twice:
+    https://www.rfc-editor.org/rfc/rfc6298, sections 2 and 5.
     """
 
     def __init__(self) -> None:
@@ -62,3 +63,7 @@ class RoundTrip:
         else:
             self._mean, self._deviation = seconds, seconds / 2
         self.timeout = min(max(self._mean + 4 * self._deviation, SHORTEST_SECONDS), LONGEST_SECONDS)
+
+    def missed(self) -> None:
+        """No answer came in time to a message that was sent once."""
+        self.timeout = min(2 * self.timeout, LONGEST_SECONDS)
