@@ -26,6 +26,56 @@ def any_thing() -> str:
     return f"thing-{next(_numbers)}"
 
 
+def any_boot() -> str:
+    """A start of the component; one that is made later sorts later."""
+    return f"{1_795_000_000_000 + next(_numbers)}-{random.getrandbits(32):08x}"
+
+
+_BODIES: dict[str, dict[str, Any]] = {
+    "alert": {"species": "shark", "probability": 0.93, "frames": 2, "visit_seconds": 0.5, "model": "r1-0a1b2c3d"},
+    "health": {
+        "model": {
+            "version": "r1-0a1b2c3d",
+            "target": "linux-arm64",
+            "runtime": "onnxruntime",
+            "self_test": "passed",
+            "reason": "",
+        },
+        "frames_per_second": 2.0,
+        "latency_ms": {"p50": 12.5, "p99": 14.0, "max": 20.0},
+        "temperature_c": None,
+        "queue": 0,
+        "spool": {"records": 3, "frames": 1, "bytes": 65536, "place": "disk", "reason": ""},
+        "dropped": 0,
+        "unreadable": 0,
+        "evicted": {"alert": 0, "health": 0, "summary": 0, "frame": 0},
+        "sent": {"hour": 12_000, "day": 90_000, "hour_budget": 1_000_000, "day_budget": 10_000_000},
+        "disk_free_mib": 5000,
+        "memory_mib": 180,
+        "restarts": {},
+        "clock_jumps": 0,
+        "configuration": "",
+        "uptime_seconds": 900,
+    },
+    "summary": {
+        "seconds": 300.0,
+        "frames": 600,
+        "unreadable": 0,
+        "dropped": 0,
+        "model": "r1-0a1b2c3d",
+        "species": {"shark": {"visits": 2, "frames": 9, "seconds": 4.5, "best": 0.93}},
+        "unknown": 0,
+        "review": 1,
+        "audit": 1,
+    },
+}
+
+
+def any_body(kind: str, **fields: Any) -> dict[str, Any]:
+    """The body of a record of one kind; the fields given in place of the usual ones."""
+    return {**_BODIES[kind], **fields}
+
+
 def any_bytes(size: int = 32) -> bytes:
     """Content that no other call gives."""
     return random.randbytes(size - 8) + next(_numbers).to_bytes(8)

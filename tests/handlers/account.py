@@ -8,10 +8,15 @@ from typing import Any
 from offline.services import greengrassv2
 from offline.services.greengrassv2.records import Core
 from reefloop import clients, contracts, registry
+from reefloop.deployment import records
+from reefloop.deployment.records import Stored
+from reefloop.deployment.store import Store
+from tests.any import any_boot
 
 DATA = "data-bucket"
 ARTIFACTS = "artifact-bucket"
 GROUP = "reefloop"
+RECORDS = "records"
 REGION = "us-east-1"
 
 
@@ -29,6 +34,15 @@ class Account:
         for bucket in (DATA, ARTIFACTS):
             self.s3.create_bucket(Bucket=bucket)
         self.sagemaker.create_model_package_group(ModelPackageGroupName=GROUP)
+        clients.dynamodb().create_table(
+            TableName=RECORDS,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("thing", "item")],
+            KeySchema=[
+                {"AttributeName": "thing", "KeyType": "HASH"},
+                {"AttributeName": "item", "KeyType": "RANGE"},
+            ],
+        )
         self.put_json(contracts.LABEL_CATEGORIES, {"labels": [{"label": name} for name in self.categories]})
 
     # ---- Objects -----------------------------------------------------------------------------------------------------
@@ -126,7 +140,26 @@ class Account:
         books = greengrassv2.backend(REGION)
         books.report_deployment(thing, books.deployment(deployment_id), status, reason=reason)
 
-    def device_reports(self, thing: str, model_version: str, self_test: str = "passed", **more: str) -> None:
+    def device_reports(self, thing: str, model_version: str, self_test: str = "passed", reason: str = "") -> None:
         """A device tells which model it serves."""
-        report = {"thing": thing, "model_version": model_version, "self_test": self_test, **more}
-        self.put_json(contracts.device_key(thing, "status.json"), report)
+        now = int(time.time() * 1000)
+        model = {"version": model_version, "self_test": self_test, "reason": reason}
+        status = Stored("health", any_boot(), 1, now, now, {"model": model})
+        Store(RECORDS, thing, expires_at=now // 1000 + 3600).put_status(status)
+
+    # ---- Records -----------------------------------------------------------------------------------------------------
+
+    def items(self, thing: str) -> dict[str, records.Item]:
+        """What the table has of a thing, by item."""
+        found = clients.dynamodb().query(
+            TableName=RECORDS,
+            KeyConditionExpression="thing = :thing",
+            ExpressionAttributeValues={":thing": {"S": thing}},
+            ConsistentRead=True,
+        )
+        return {item["item"]["S"]: item for item in found["Items"]}
+
+    def stored(self, thing: str, kind: str = "") -> list[Stored]:
+        """The records of a thing, of one kind or of all."""
+        names = (kind,) if kind else contracts.RECORDS
+        return [records.read(item) for name, item in self.items(thing).items() if name.startswith(names)]

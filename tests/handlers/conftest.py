@@ -9,7 +9,7 @@ from moto import mock_aws
 from offline.services import greengrassv2
 from offline.state import State
 from reefloop import clients
-from tests.handlers.account import ARTIFACTS, DATA, GROUP, REGION, Account
+from tests.handlers.account import ARTIFACTS, DATA, GROUP, RECORDS, REGION, Account
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "CANARY_TIMEOUT_SECONDS": "60",
         "DEVICES_PER_MINUTE": "50",
         "ABORT_FAILED_PERCENT": "10",
+        "RECORDS_TABLE": RECORDS,
+        "RECORDS_DAYS": "90",
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from reefloop import clients, contracts, environment
-from reefloop.deployment import messages, telling
-from reefloop.deployment.messages import Ack, Batch, Malformed
+from reefloop.deployment import bodies, messages, telling
+from reefloop.deployment.bodies import Malformed
+from reefloop.deployment.messages import Ack, Batch
 from reefloop.deployment.records import Stored
 from reefloop.deployment.store import Store
 
@@ -78,10 +79,11 @@ def _received(batch: Batch, *, received_at: int) -> list[Stored]:
     found = []
     for record in batch.records:
         try:
-            messages.check(batch.kind, record.body)
+            bodies.check(batch.kind, record.body)
             invalid = ""
         except Malformed as error:
-            invalid = str(error)
-            print(f"{batch.thing} {batch.kind} {batch.boot} {record.seq} is kept and not used: {error}")
+            # It may quote half a surrogate pair, which DynamoDB does not take.
+            invalid = str(error).encode(errors="backslashreplace").decode()
+            print(f"{batch.thing} {batch.kind} {batch.boot} {record.seq} is kept and not used: {invalid}")
         found.append(Stored(batch.kind, batch.boot, record.seq, record.at, received_at, record.body, invalid))
     return found
