@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -99,13 +100,34 @@ def memory_mib(statm: Path = _STATM) -> float:
         return 0.0
 
 
+class Missed:
+    """Frames of which nobody knows what was on them, counted by any thread: in all, and since they were `taken`."""
+
+    def __init__(self) -> None:
+        self.dropped = self.unreadable = 0
+        self._lock = threading.Lock()
+        self._taken = (0, 0)
+
+    def add(self, *, dropped: int = 0, unreadable: int = 0) -> None:
+        with self._lock:
+            self.dropped += dropped
+            self.unreadable += unreadable
+
+    def take(self) -> tuple[int, int] | None:
+        """How many were dropped and were unreadable since the last call; None for none."""
+        if self._taken == (self.dropped, self.unreadable):
+            return None
+        with self._lock:
+            before, self._taken = self._taken, (self.dropped, self.unreadable)
+        return self._taken[0] - before[0], self._taken[1] - before[1]
+
+
 class Health:
     """Counts what happens between two health records, and writes the body of one."""
 
     def __init__(self, *, clock: Clock, work: Path) -> None:
-        self.latencies = Latencies()
+        self.latencies, self.missed = Latencies(), Missed()
         self.jumps = Jumps(clock)
-        self.dropped = self.unreadable = 0
         self._clock, self._work = clock, work
         self._started = self._since = clock.elapsed()
 
@@ -122,8 +144,8 @@ class Health:
             "frames_per_second": round(latencies.count / seconds, 3),
             "latency_ms": latencies.told(),
             "temperature_c": temperature_c(),
-            "dropped": self.dropped,
-            "unreadable": self.unreadable,
+            "dropped": self.missed.dropped,
+            "unreadable": self.missed.unreadable,
             "disk_free_mib": disk_free_mib(self._work),
             "memory_mib": round(memory_mib()),
             "clock_jumps": self.jumps.count,

@@ -71,6 +71,11 @@ class Queue(Generic[Item]):
                 self._changed.wait_for(lambda: self._items, wait_seconds)
             return tuple(self._items)
 
+    def emptied(self, *, wait_seconds: float) -> bool:
+        """Whether every item is taken, by then."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._items, max(0.0, wait_seconds))
+
     def drop(self, done: Iterable[Item]) -> None:
         """Forget the oldest items, which are dealt with. A reader that was replaced meanwhile finds others there."""
         with self._changed:
@@ -121,11 +126,15 @@ class Stage:
         if self._life is not None:
             self._life.expect(0.0)
 
-    def replace(self) -> None:
-        """Give up the thread, stuck or not, and begin with new objects."""
+    def renew(self) -> None:
+        """Begin with new objects, as something else is wanted; the old ones end when their step is done."""
         self.stop()
-        self.restarts += 1
         self.start()
+
+    def replace(self) -> None:
+        """Give up the thread, stuck as it is, and begin with new objects."""
+        self.restarts += 1
+        self.renew()
 
     def wake(self) -> None:
         """There may be something to do before the time that the step named."""

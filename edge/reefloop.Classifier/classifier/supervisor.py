@@ -1,0 +1,151 @@
+"""The component: stages that pass frames on, and a main thread that sees to it that they all go on.
+
+source ─► frames ─► worker ─► works ─► spool ─► sender, uploader
+                      ▲         ▲
+                   models     health               configuration: from the nucleus, to all of them
+"""
+
+import logging
+import threading
+import time
+from typing import Final
+
+from classifier.chores import configured
+from classifier.health import memory_mib
+from classifier.parts import Parts, Surroundings
+from classifier.stage import Stage
+from classifier.uplink.exits import Exits
+from classifier.watchdog import Watchdog
+from classifier.worker import Work
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 1.0
+LAST_WORDS_SECONDS: Final = 4.0
+"""Of the five that the component has between SIGTERM and the end."""
+LOST_SECONDS: Final = 15.0
+"""A connection to the nucleus that is not mended by then never will be."""
+LIMITS: Final = {
+    "source": 60.0,
+    "worker": 30.0,
+    "spool": 60.0,
+    "sender": 60.0,
+    "uploader": 900.0,  # a frame over a thin link
+    "models": 1800.0,  # a model that is copied and proved on a slow disk
+    "health": 60.0,
+    "configuration": 60.0,
+}
+"""Seconds after which a stage counts as stuck."""
+_OF_A_SOURCE: Final = ("source", "frames_per_second", "still_seconds", "keep_frames", "poll_seconds")
+"""What a source is opened with."""
+
+
+class Supervisor:
+    """Runs the component until it is told to stop, or nothing but a new process can help."""
+
+    def __init__(self, around: Surroundings) -> None:
+        around.work.mkdir(parents=True, exist_ok=True)
+        self.parts = Parts(around, self._wake)
+        self.parts.restarts = lambda: {name: stage.restarts for name, stage in self.stages.items()}
+        self._around, self._clock = around, around.clock
+        self._exits = Exits(around.work / "starts.json", around.clock)
+        self.stages = {
+            name: Stage(name, build, clock=around.clock, limit_seconds=LIMITS[name])
+            for name, build in self.parts.builders.items()
+        }
+        self._watchdog = Watchdog(list(self.stages.values()), clock=around.clock, before=self._give_up)
+        self._attention, self._stopped = threading.Event(), False
+        self._configuration = self.parts.configuration
+        self._troubles: dict[str, str] = {}
+        self._lost_at: float | None = None
+
+    def stop(self) -> None:
+        """End soon. May be called by a signal handler and by any thread."""
+        self._stopped = True
+        self._attention.set()
+
+    def run(self) -> int:
+        """Work until told to stop; the exit code of the process."""
+        configured(self._around.nucleus, self.parts.configurations)
+        self._take_up()
+        for stage in self.stages.values():
+            stage.start()
+        reason = ""
+        while not self._stopped and not reason:
+            self._attention.wait(LOOK_SECONDS)
+            self._attention.clear()
+            self.look()
+            reason = self._beyond_help()
+        if reason:
+            log.error("the process ends, for another to begin: %s", reason)
+        elif self.parts.keeper is not None:
+            self.parts.keeper.ended_cleanly()
+        self.last_words()
+        return 1 if reason else 0
+
+    def look(self) -> None:
+        """See to it that everything goes on; what `run` does every second."""
+        self._watchdog.look()
+        if self.parts.reconfigured.is_set():
+            self.parts.reconfigured.clear()
+            if self._take_up():
+                self.stages["source"].renew()
+        troubles = {name: stage.trouble for name, stage in self.stages.items() if stage.trouble}
+        if troubles.keys() - self._troubles.keys():
+            self.parts.health_wanted.set()
+        self._troubles = troubles
+
+    def last_words(self) -> None:
+        """Close the window and have the spool take it all. Sending is not waited for: the next start sees to it."""
+        deadline = time.monotonic() + LAST_WORDS_SECONDS
+        for name in self.stages.keys() - {"spool"}:
+            self.stages[name].stop()
+        # One that hangs in the runtime is in nobody's way: what it comes back with is not wanted.
+        self.stages["worker"].join(LAST_WORDS_SECONDS / 2)
+        if self.parts.worker is not None:
+            self.parts.works.offer(self.parts.worker.finish(), wait_seconds=deadline - time.monotonic())
+        self.parts.works.emptied(wait_seconds=deadline - time.monotonic())
+        self.stages["spool"].stop()
+        self.stages["spool"].join(deadline - time.monotonic())
+        if self.parts.store is not None and all(stage.ended for stage in self.stages.values()):
+            self.parts.store.spool.close()
+
+    def _wake(self, name: str) -> None:
+        if name in self.stages:
+            self.stages[name].wake()
+
+    def _take_up(self) -> bool:
+        """Work by the configuration that is in force now; says whether it asks for another source."""
+        before, self._configuration = self._configuration, self.parts.configuration
+        self.parts.apply(self._configuration)
+        # A model may take as long as its budget, and on a busy device longer.
+        budget_seconds = self._configuration.latency_budget_ms / 1000
+        self.stages["worker"].limit_seconds = max(LIMITS["worker"], 10 * budget_seconds)
+        return any(getattr(before, name) != getattr(self._configuration, name) for name in _OF_A_SOURCE)
+
+    def _beyond_help(self) -> str:
+        """Why only a new process can help; empty if none is needed, or while none can be afforded."""
+        memory, allowed = memory_mib(), self._configuration.memory_mib
+        reason = self._watchdog.hopeless
+        if memory > allowed:
+            reason = f"{memory:.0f} MiB of memory are held; {allowed} are allowed"
+        if self._nucleus_is_lost():
+            reason = "the nucleus is lost"
+        return reason if reason and self._exits.wait() == 0 else ""
+
+    def _nucleus_is_lost(self) -> bool:
+        if self._around.nucleus is None or not self._around.nucleus.lost.is_set():
+            self._lost_at = None
+            return False
+        now = self._clock.elapsed()
+        self._lost_at = now if self._lost_at is None else self._lost_at
+        return now - self._lost_at > LOST_SECONDS
+
+    def _give_up(self, stage: Stage) -> None:
+        """A stage is stuck: let go of what it holds."""
+        self.parts.health_wanted.set()
+        step = self.parts.worker_step
+        if stage.name == "worker" and step is not None and step.in_hand is not None:
+            self.parts.works.push(Work(step.in_hand, fault="the model did not come back from it"))
+        if stage.name == "spool":
+            self.parts.store = None
