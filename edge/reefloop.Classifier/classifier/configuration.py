@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from classifier.masking import masked
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -143,7 +145,7 @@ def parse(document: Mapping[str, Any], *, base: Configuration = _DEFAULT) -> Con
         try:
             values[name] = _CHECKS[name](value)
         except ValueError as error:
-            wrong.append(f"{name} is {value!r}; it must be {error}")
+            wrong.append(masked(f"{name} is {value!r}") + f"; it must be {error}")
     if wrong:
         raise Invalid("; ".join(wrong))
     return Configuration(**values)

@@ -84,10 +84,10 @@ class Connection:
             raise
         # cv2.error and whatever else a driver's failure is turned into.
         except Exception as error:
-            raise Unreadable(f"{address.shown}: {type(error).__name__}: {masked(str(error))}") from None
+            raise Unreadable(masked(f"{type(error).__name__}: {error}")) from None
         if not connection._use(lambda capture: capture.isOpened(), False):
             connection.close()
-            raise Unreadable(f"{address.shown} cannot be opened")
+            raise Unreadable("it cannot be opened")
         return connection
 
     def grab(self) -> bool:

@@ -28,12 +28,12 @@ STEP: Final = 50_000
 """of which so many are looked at in one call."""
 
 
-def listed(folder: Path) -> Iterator[Path]:
-    """Regular files; hidden files, folders, links and pipes are not frames."""
+def listed(folder: Path) -> Iterator[str]:
+    """The names of regular files; hidden files, folders, links and pipes are not frames."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
-                yield folder / entry.name
+                yield entry.name
 
 
 def read(path: Path) -> bytes:
@@ -68,7 +68,7 @@ class Kept:
         self._names: dict[str, None] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._names = dict.fromkeys(path.name for path in sorted(listed(folder), key=_changed_at))
+            self._names = dict.fromkeys(sorted(listed(folder), key=lambda name: _changed_at(folder / name)))
         except OSError as error:
             log.warning("nothing can be kept: %s", error)
         self._prune()
@@ -115,12 +115,12 @@ class Folder:
             folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._clock, self._poll_seconds = folder, clock, poll_seconds
         self._done, self._unreadable = Kept(done, keep), Kept(unreadable, keep)
-        self._looking: Iterator[Path] | None = None
-        self._found: list[Path] = []
-        self._waiting: list[Path] = []
+        self._looking: Iterator[str] | None = None
+        self._found: list[str] = []
+        self._waiting: list[str] = []
         """Found and to be handed on, the last one first."""
         self._look_at = clock.elapsed()
-        self._out: set[Path] = set()
+        self._out: set[str] = set()
         """Handed on and not yet moved away."""
         self._lock = threading.Lock()
 
@@ -142,7 +142,7 @@ class Folder:
     def set_aside(self, frame: Frame, reason: str) -> bool:
         if frame.path is not None and self._young(frame.path):
             with self._lock:
-                self._out.discard(frame.path)
+                self._out.discard(frame.path.name)
             return False
         log.warning("%s is set aside: %s", frame.name, reason)
         self._leave(frame, self._unreadable)
@@ -157,10 +157,10 @@ class Folder:
             return None
         with self._lock:
             while self._waiting:
-                path = self._waiting.pop()
-                if path not in self._out:
-                    self._out.add(path)
-                    return path
+                name = self._waiting.pop()
+                if name not in self._out:
+                    self._out.add(name)
+                    return self._folder / name
         return None
 
     def _look(self, stop: threading.Event) -> bool:
@@ -173,10 +173,10 @@ class Folder:
             self._looking, self._found = listed(self._folder), []
         looked = 0
         try:
-            for path in itertools.islice(self._looking, STEP):
+            for name in itertools.islice(self._looking, STEP):
                 looked += 1
-                if path not in self._out:
-                    self._found.append(path)
+                if name not in self._out:
+                    self._found.append(name)
                 if len(self._found) >= 2 * BATCH:
                     self._found = sorted(self._found)[:BATCH]
             if looked == STEP:
@@ -212,4 +212,4 @@ class Folder:
                 # It stays among those handed on: nothing is gained by classifying it again and again.
                 log.warning("%s stays where it is: %s", frame.name, error)
                 return
-            self._out.discard(frame.path)
+            self._out.discard(frame.path.name)

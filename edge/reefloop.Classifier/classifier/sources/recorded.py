@@ -14,7 +14,7 @@ class Recorded:
     live = False
 
     def __init__(self, folder: Path, *, clock: Clock, frames_per_second: float) -> None:
-        self._paths = sorted(listed(folder))
+        self._paths = [folder / name for name in sorted(listed(folder))]
         self._begun, self._period = clock.elapsed(), 1 / frames_per_second
         self._next = 0
 

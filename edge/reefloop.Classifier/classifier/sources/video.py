@@ -117,11 +117,11 @@ class Video:
             try:
                 path = self._address.path()
                 if not path.is_file():
-                    raise Unreadable(f"there is no file {path}")
+                    raise Unreadable("there is no such file")
                 self._connection = Connection.open(lambda _: self._opener(str(path)), self._address)
-            except Unreadable:
+            except Unreadable as error:
                 self._end()
-                raise
+                raise Unreadable(f"{self._address.shown}: {error}") from None
             self._begun = self._clock.elapsed()
         return self._connection
 
