@@ -92,7 +92,7 @@ class EventInvokeConfig(ResourceType):
         )
         return made
 
-    def delete(self, order: Order, made: Made) -> None:
+    def delete(self, order: Order, _: Made) -> None:
         order.client("lambda").delete_function_event_invoke_config(FunctionName=order["FunctionName"])
 
 
