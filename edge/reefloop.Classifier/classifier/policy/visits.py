@@ -22,7 +22,7 @@ _FOREIGN: Final = 0.25
 """What a frame of something else takes from the evidence."""
 _FORGIVEN: Final = 0.5
 """The evidence that may lack: two frames of something else."""
-_SOLID_SECONDS: Final = 0.75
+_SOLID_SECONDS: Final = 1.2
 _SOLID_FRAMES: Final = 8
 """A visit counts with this much evidence, whichever is less, and with `alert_frames` at least: the more frames there
 are, the more often a wrong label comes twice in a row."""
