@@ -1,11 +1,16 @@
 """The byte budget: what may leave in any 60 minutes and in any 24 hours of the device's own running time.
 
-Spent bytes are booked in minute cells in the spool before they leave, so that no kill lets out more. Time is the
-device's own: it goes on while the operating system runs, and stands still while the device is off, since nobody can
-tell then how long that was.
+Bytes are booked in the spool before they leave, in cells of a minute, so that no kill lets more out. The device's own
+time goes on while its operating system runs, and stands still while it is off: how long that was, nobody can tell.
+
+Where the ledger may be lost (a corrupt spool, or one that is in memory from the start), the hour before is taken as
+spent whole and evenly, and the day so far as frames may spend it: what comes then comes at the hourly rate, from the
+next minute on. What a spool in memory booked dies with the process: should the disk work again just then, the rest of
+that hour's budget may be spent a second time.
 """
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from threading import Lock
 from typing import Final
@@ -17,117 +22,142 @@ _CELL: Final = 60.0
 _HOUR: Final = 60
 _DAY: Final = 24 * 60
 SHARES: Final[Mapping[str, float]] = {"frame": 0.6, "summary": 0.8, "health": 0.9, "alert": 1.0}
-"""How much of the budget may be gone after a spending of each priority."""
+"""How much of a budget may be gone once something of a priority is spent: the rest is for what matters more."""
 
 
 class Budget:
-    """Thread-safe."""
+    """Thread-safe. Sizes in bytes, priorities as in SHARES."""
 
     def __init__(self, spool: Spool, clock: Clock, *, per_hour: int, per_day: int) -> None:
         self._spool, self._clock, self._lock = spool, clock, Lock()
-        self._limits = {_HOUR: per_hour, _DAY: per_day}
-        self._running, self._boot, self._elapsed = 0.0, clock.boot(), clock.elapsed()
+        self._limits: Mapping[int, int] = {_HOUR: per_hour, _DAY: per_day}
+        self._boot, self._elapsed, self._running = clock.boot(), clock.elapsed(), 0.0
         self._cells: dict[int, int] = {}
-        self._identity = ""
-        self._saved = -1
-        self._adopt()
+        self._recent: deque[tuple[int, int]] = deque(maxlen=16)
+        self._kept = -1
+        self._identity = spool.identity
+        self._seen = {self._identity}
+        if (ledger := spool.ledger()) is not None:
+            self._running, self._cells = _time(ledger, clock), dict(ledger.cells)
+        elif spool.lost:
+            self._cells = self._assumed()
+        self._keep(self._now(), self._cells)
 
     def configure(self, *, per_hour: int, per_day: int) -> None:
-        """Other limits from now on."""
+        """Other limits, for the hour and the day that have begun too."""
         with self._lock:
             self._limits = {_HOUR: per_hour, _DAY: per_day}
 
     def spend(self, priority: str, size: int) -> bool:
-        """Book these bytes durably, if a message or frame of this priority may still spend them."""
+        """Book what is about to leave, durably; False if it may not leave now."""
         with self._lock:
             now = self._now()
-            if self._wait(priority, size, now) > 0:
-                self._save(now, {})
+            if self._free_at(priority, size, now) > 0:
+                self._keep_time(now)
                 return False
             self._cells[now] = self._cells.get(now, 0) + size
-            self._save(now, {now: self._cells[now]}, must=True)
+            self._keep(now, {now: self._cells[now]})
+            self._recent.append((now, size))
             return True
 
     def refund(self, size: int) -> None:
-        """Bytes that were booked within the last minute and certainly did not leave.
+        """Give back what was booked of late and certainly did not leave.
 
-        Written with the next spending: a kill before that counts too much, never too little. The older minute gives
-        first, so that what did leave is never forgotten early.
+        Kept with what is spent next: a kill before that counts too much, never too little.
         """
         with self._lock:
-            now = self._now()
-            for cell in (now - 1, now):
-                back = min(size, self._cells.get(cell, 0))
-                if back:
-                    self._cells[cell] -= back
-                    size -= back
+            # The oldest of that size: to give back later than was booked would let out too much.
+            for spent in self._recent:
+                if spent[1] == size:
+                    self._recent.remove(spent)
+                    if spent[0] in self._cells:
+                        self._cells[spent[0]] -= size
+                    return
 
     def wait(self, priority: str, size: int) -> float:
-        """Seconds until that may be spent, if nothing else is; infinite if it never may."""
+        """Seconds until that may leave, if nothing else does; infinite if it never may."""
         with self._lock:
             now = self._now()
-            self._save(now, {})
-            return self._wait(priority, size, now)
+            self._keep_time(now)
+            return self._free_at(priority, size, now)
 
     def most(self, priority: str) -> int:
-        """The most bytes that can ever be spent at once."""
+        """The largest that may ever leave at once."""
         with self._lock:
             return int(min(self._limits.values()) * SHARES[priority])
 
     def used(self) -> tuple[int, int]:
-        """Bytes spent in the last hour and day."""
+        """What was spent in the last hour and in the last day."""
         with self._lock:
             now = self._now()
             return self._spent(now, _HOUR), self._spent(now, _DAY)
 
-    def _wait(self, priority: str, size: int, now: int) -> float:
-        return max(self._free_at(priority, size, now, window) for window in self._limits)
+    def _free_at(self, priority: str, size: int, now: int) -> float:
+        """Seconds until it fits both windows."""
+        return max(
+            self._fits_at(limit * SHARES[priority] - size, now, window) for window, limit in self._limits.items()
+        )
 
-    def _free_at(self, priority: str, size: int, now: int, window: int) -> float:
-        room = self._limits[window] * SHARES[priority] - size
+    def _fits_at(self, room: float, now: int, window: int) -> float:
+        """Seconds until no more than `room` was spent in a window."""
         if room < 0:
             return math.inf
-        over = self._spent(now, window) - room
+        spent, free = self._spent(now, window), now
         for cell in sorted(self._cells):
-            if over <= 0:
+            if spent <= room:
                 break
             if cell >= now - window:
-                over -= self._cells[cell]
-                free = (cell + window + 1) * _CELL - self._running
-        return free if over <= 0 and self._spent(now, window) > room else 0.0
+                spent -= self._cells[cell]
+                free = cell + window + 1
+        return max(0.0, free * _CELL - self._running)
 
     def _spent(self, now: int, window: int) -> int:
-        """A window that ends in this cell can begin in the one `window` cells before: that one counts whole."""
+        """In the cell `now` and as many before as a window has minutes: the first of them may lie in it only in part,
+        and counts whole."""
         return sum(size for cell, size in self._cells.items() if cell >= now - window)
 
     def _now(self) -> int:
+        """The cell that the device's own time is in."""
         boot, elapsed = self._clock.boot(), self._clock.elapsed()
-        if boot == self._boot:
-            self._running += max(0.0, elapsed - self._elapsed)
-        self._boot, self._elapsed = boot, elapsed
+        if boot != self._boot:
+            self._boot, self._elapsed = boot, elapsed
+        self._running += max(0.0, elapsed - self._elapsed)
+        self._elapsed = max(elapsed, self._elapsed)
         return int(self._running // _CELL)
 
-    def _save(self, now: int, cells: Mapping[int, int], *, must: bool = False) -> None:
-        """Time is written too, at most once a cell: a device that is switched off often must not stand still."""
-        if not must and now == self._saved:
-            return
+    def _keep_time(self, now: int) -> None:
+        """Once a minute also when nothing may leave: the time of a device that is on for minutes only must go on."""
+        if now != self._kept:
+            self._keep(now, {})
+
+    def _keep(self, now: int, cells: Mapping[int, int]) -> None:
         self._cells = {cell: size for cell, size in self._cells.items() if cell >= now - _DAY}
         while not self._spool.keep(
             Ledger(self._running, self._boot, self._elapsed, cells), oldest=now - _DAY, identity=self._identity
         ):
-            self._adopt()
+            self._adopt(now)
             cells = self._cells
-        self._saved = now
+        self._kept = now
 
-    def _adopt(self) -> None:
-        """Take over what another database knows."""
-        first = not self._identity
+    def _adopt(self, now: int) -> None:
+        """The spool has moved: what its database knows that this process did not read counts too, as of now."""
         self._identity = self._spool.identity
-        kept = self._spool.ledger()
-        if first and kept is not None:
-            self._running, self._cells = kept.running, dict(kept.cells)
-            if kept.boot == self._clock.boot():
-                self._running += max(0.0, self._clock.elapsed() - kept.elapsed)
-        elif first and self._spool.lost:
-            now = int(self._running // _CELL)
-            self._cells = {now - age: self._limits[_HOUR] // (_HOUR + 1) for age in range(_HOUR + 1)}
+        ledger = self._spool.ledger()
+        if ledger is not None and self._identity not in self._seen:
+            later = now - int(_time(ledger, self._clock) // _CELL)
+            for cell, size in ledger.cells.items():
+                self._cells[cell + later] = self._cells.get(cell + later, 0) + size
+        self._seen.add(self._identity)
+
+    def _assumed(self) -> dict[int, int]:
+        """What is taken as spent where nothing is known."""
+        day = self._limits[_DAY] * SHARES["frame"]
+        hour = min(self._limits[_HOUR], day)
+        now = int(self._running // _CELL)
+        recent = {now - age: math.ceil(hour / (_HOUR + 1)) for age in range(_HOUR + 1)}
+        return recent | {now - age: int((day - hour) / (_DAY - _HOUR)) for age in range(_HOUR + 1, _DAY + 1)}
+
+
+def _time(ledger: Ledger, clock: Clock) -> float:
+    """The device's own time, from where it was kept last: a reboot earns nothing."""
+    return ledger.running + (max(0.0, clock.elapsed() - ledger.elapsed) if ledger.boot == clock.boot() else 0.0)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from classifier.clock import Clock
 from classifier.spool.entries import Depth, Entry, Ledger, Message, StoredUpload, Stream, Upload
-from classifier.spool.places import new_boot
+from classifier.spool.place import new_boot
 from classifier.spool.spool import Spool
 
 __all__ = ["Depth", "Entry", "Ledger", "Message", "Spool", "StoredUpload", "Stream", "Upload", "new_boot", "open"]
