@@ -102,6 +102,22 @@ def _parser() -> Parser:
     devices = add("devices", "console.commands.devices", "which devices there are, and which models they take")
     devices.add_argument("--framework", metavar="NAME", help="what becomes of models of this one: ONNX, MXNET, …")
 
+    device = commands.add_parser("device", help="make a device of the project, or undo it", allow_abbrev=False)
+    on_device = device.add_subparsers(required=True, metavar="ACTION")
+
+    def act(name: str, text: str) -> argparse.ArgumentParser:
+        command = on_device.add_parser(name, help=text, description=text, allow_abbrev=False)
+        command.set_defaults(run=_command("console.commands.device", name))
+        command.add_argument("thing", metavar="THING", help="the device's name: letters, digits, hyphens, underscores")
+        return command
+
+    add_device = act("add", "make its thing, key, certificate and rights; run again, it changes nothing")
+    add_device.add_argument("--group", required=True, choices=("canary", "fleet"), help="who gets a new model first")
+    add_device.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="for key and certificate (default: devices/THING)"
+    )
+    remove_device = act("remove", "take it out of the project, with its certificate and its rights")
+
     label = add("label", "console.commands.label", "label a round's published batches on a page of this machine")
     label.add_argument("--round", required=True, metavar="ROUND", dest="round_")
     label.add_argument("--worker", required=True, metavar="NAME", help="who labels; the same name every time")
@@ -121,16 +137,16 @@ def _parser() -> Parser:
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     destroy.add_argument("--force", action="store_true", help="even where the stage keeps its data")
 
-    for command in (preflight, start, watch, compile_, label, report, destroy):
+    for command in (preflight, start, watch, compile_, add_device, remove_device, label, report, destroy):
         command.add_argument("--stage", metavar="NAME", help="a named stage of cdk.json (default: its `stage`)")
     return parser
 
 
-def _command(module: str) -> Callable[[argparse.Namespace], Any]:
-    """The `run` of a module that is imported only when it is called for."""
+def _command(module: str, function: str = "run") -> Callable[[argparse.Namespace], Any]:
+    """A function of a module that is imported only when it is called for."""
 
     def run(options: argparse.Namespace) -> Any:
-        return import_module(module).run(options)
+        return getattr(import_module(module), function)(options)
 
     return run
 

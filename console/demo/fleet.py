@@ -13,20 +13,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from console import provisioning
 from console.demo.measure import Line, read_lines
 from console.devices import Device, DeviceReader
 from console.errors import Failure
 from console.photos import Photo
 from console.project import Project
 from offline.broker import Broker, Published
-from offline.device import CoreDevice, provision
+from offline.device import CoreDevice, install
 from offline.state import State
 from reefloop.contracts import CLASSIFIER_COMPONENT
 
 THINGS: Final[Mapping[str, str]] = {
-    "reef-canary": "CanaryGroup",
-    "reef-north": "FleetGroup",
-    "reef-south": "FleetGroup",
+    "reef-canary": "canary",
+    "reef-north": "fleet",
+    "reef-south": "fleet",
 }
 PATIENCE_SECONDS: Final = 60.0
 _ARCHITECTURES: Final = {"x86_64": "amd64", "arm64": "aarch64"}
@@ -51,17 +52,17 @@ class Fleet:
         self.stop()
 
     def provision(self) -> None:
-        """Register every camera with IoT, put it into its groups and power it on."""
-        groups = self.project.thing_groups
+        """Make every camera a device as `console device add` does, and power it on."""
         machine = platform.machine()
         for thing, group in THINGS.items():
-            camera = provision(
+            folder = self.state.folder / "devices" / thing
+            identity = provisioning.add(self.state.client, self.project, thing, group=group, folder=folder)
+            camera = install(
                 self.state,
                 thing,
-                groups=[groups["BaseGroup"], groups[group]],
+                certificate_arn=identity.certificate_arn,
                 platform={"architecture": _ARCHITECTURES.get(machine, machine)},
                 role_alias=self.project.output("deployment", "RoleAlias"),
-                policy=self.project.output("deployment", "IotPolicy"),
             )
             self.cameras[thing] = camera
             camera.start()

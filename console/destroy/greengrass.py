@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
+from console import provisioning
 from console.clients import Clients
 from console.project import Project
 from reefloop.contracts import MODEL_COMPONENT
 
 _ACTIVE: Final = "ACTIVE"
-_GONE: Final = frozenset({"ResourceNotFoundException"})
 # CloudFormation owns the deployment to the base group; the loop makes those to the other two.
 _RUNTIME_GROUPS: Final = ("CanaryGroup", "FleetGroup")
 
@@ -33,24 +31,10 @@ def remove_deployments(clients: Clients, project: Project) -> Iterator[str]:
 
 
 def remove_devices(clients: Clients, project: Project) -> Iterator[str]:
-    """Delete core devices, their things and certificates. A thing that is also in a group of somebody else only
-    leaves the project's groups."""
-    iot = clients("iot")
-    ours = set(_group_names(project))
-    things = {thing for group in ours for thing in _things(iot, group)}
-    for thing in sorted(things):
-        groups = {group["groupName"] for group in iot.list_thing_groups_for_thing(thingName=thing)["thingGroups"]}
-        for group in groups & ours:
-            iot.remove_thing_from_thing_group(thingGroupName=group, thingName=thing)
-        if groups - ours:
-            yield f"took thing {thing} out of {', '.join(sorted(groups & ours))} (it is also in {min(groups - ours)})"
-            continue
-        _delete_core_device(clients("greengrassv2"), thing)
-        for principal in iot.list_thing_principals(thingName=thing)["principals"]:
-            iot.detach_thing_principal(thingName=thing, principal=principal)
-            yield from _delete_certificate(iot, principal)
-        iot.delete_thing(thingName=thing)
-        yield f"deleted core device and thing {thing}"
+    """Delete core devices, their things, policies and certificates. A thing that is also in a group of somebody else
+    only leaves the project's groups."""
+    for thing in sorted({thing for group in _group_names(project) for thing in _things(clients("iot"), group)}):
+        yield from provisioning.remove(clients, project, thing)
 
 
 def remove_model_component(clients: Clients, _: Project) -> Iterator[str]:
@@ -67,25 +51,6 @@ def remove_model_component(clients: Clients, _: Project) -> Iterator[str]:
         for version in [version for page in pages for version in page["componentVersions"]]:
             greengrass.delete_component(arn=version["arn"])
             yield f"deleted component {MODEL_COMPONENT} {version['componentVersion']}"
-
-
-def _delete_core_device(greengrass: Any, thing: str) -> None:
-    try:
-        greengrass.delete_core_device(coreDeviceThingName=thing)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _GONE:  # a thing that never connected is no core device yet
-            raise
-
-
-def _delete_certificate(iot: Any, principal: str) -> Iterator[str]:
-    if ":cert/" not in principal or iot.list_principal_things(principal=principal)["things"]:
-        return  # an identity that other things use as well
-    certificate = principal.rsplit("/", 1)[1]
-    for policy in iot.list_attached_policies(target=principal)["policies"]:
-        iot.detach_policy(policyName=policy["policyName"], target=principal)
-    iot.update_certificate(certificateId=certificate, newStatus="INACTIVE")
-    iot.delete_certificate(certificateId=certificate)
-    yield f"deleted certificate {certificate[:12]}…"
 
 
 def _group_names(project: Project) -> list[str]:

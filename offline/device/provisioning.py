@@ -36,9 +36,9 @@ def provision(
         ValueError: the role alias or the policy is not given and not the only one.
     """
     iot = state.client("iot")
-    role_alias = role_alias or _only(iot.list_role_aliases()["roleAliases"], "role alias", "role_alias")
     names = [found["policyName"] for found in iot.list_policies()["policies"]]
     policy = policy or _only(names, "IoT policy", "policy")
+    role_alias = role_alias or _only_role_alias(state)
 
     iot.create_thing(thingName=thing)
     certificate = iot.create_keys_and_certificate(setAsActive=True)
@@ -46,21 +46,47 @@ def provision(
     iot.attach_thing_principal(thingName=thing, principal=certificate["certificateArn"])
     for group in groups:
         iot.add_thing_to_thing_group(thingGroupName=group, thingName=thing)
+    return install(
+        state,
+        thing,
+        certificate_arn=certificate["certificateArn"],
+        platform=platform,
+        role_alias=role_alias,
+        settle_seconds=settle_seconds,
+    )
 
+
+def install(
+    state: State,
+    thing: str,
+    *,
+    certificate_arn: str,
+    platform: Mapping[str, str] = LAPTOP,
+    role_alias: str = "",
+    settle_seconds: float = 1.0,
+) -> CoreDevice:
+    """A core device, not yet started, of a thing that is registered already: its certificate and groups are as
+    somebody made them. The other arguments are those of `provision`."""
     root = state.folder / "devices" / thing
     root.mkdir(parents=True, exist_ok=True)
-    for name, content in (("certificate.pem", certificate["certificatePem"]), ("key.pem", certificate["keyPair"])):
-        (root / name).write_text(content if isinstance(content, str) else content["PrivateKey"])
     device = CoreDevice(
         state,
         thing,
         root=root,
         platform={**LAPTOP, **platform},
-        exchange=Exchange(state, role_alias=role_alias, certificate_id=certificate["certificateId"]),
+        exchange=Exchange(
+            state,
+            role_alias=role_alias or _only_role_alias(state),
+            certificate_id=certificate_arn.rpartition("/")[2],
+        ),
         settle_seconds=settle_seconds,
     )
-    device.link.permits = Certificate(state, certificate["certificateArn"])
+    device.link.permits = Certificate(state, certificate_arn)
     return device
+
+
+def _only_role_alias(state: State) -> str:
+    return _only(state.client("iot").list_role_aliases()["roleAliases"], "role alias", "role_alias")
 
 
 def _only(names: Sequence[str], what: str, parameter: str) -> str:

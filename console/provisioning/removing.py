@@ -1,0 +1,77 @@
+"""Takes a device and its rights out of the account, as far as they are the project's."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from console.clients import Clients
+from console.errors import Refusal
+from console.project import Project
+from console.provisioning import policies
+from console.provisioning.gone import demand_gone
+
+
+def remove(clients: Clients, project: Project, thing: str) -> Iterator[str]:
+    """Take a device out of the project, a line for each thing that is gone. What it sent stays.
+
+    A thing that is in somebody else's group too only leaves the project's groups, and loses the project's rights.
+
+    Raises:
+        Refusal: it is in none of the project's groups.
+    """
+    iot = clients("iot")
+    ours = {name.rsplit("/", 1)[-1] for name in project.thing_groups.values()}
+    try:
+        groups = groups_of(iot, thing)
+    except ClientError as error:
+        demand_gone(error)
+        groups = set()
+    if not groups & ours:
+        raise Refusal(f"no device of this project is called {thing!r}: `python -m console watch` shows them")
+    for group in sorted(groups & ours):
+        iot.remove_thing_from_thing_group(thingGroupName=group, thingName=thing)
+    principals = iot.list_thing_principals(thingName=thing)["principals"]
+    if groups - ours:
+        _take_rights(iot, project, principals)
+        yield from policies.delete(iot, policies.own_policy(thing))
+        yield f"took thing {thing} out of {', '.join(sorted(groups & ours))} (it is also in {min(groups - ours)})"
+        return
+    _delete_core_device(clients("greengrassv2"), thing)
+    for principal in principals:
+        iot.detach_thing_principal(thingName=thing, principal=principal)
+        yield from _delete_certificate(iot, principal)
+    yield from policies.delete(iot, policies.own_policy(thing))
+    iot.delete_thing(thingName=thing)
+    yield f"deleted core device and thing {thing}"
+
+
+def groups_of(iot: Any, thing: str) -> set[str]:
+    """The names of the groups that a thing is in."""
+    return {group["groupName"] for group in iot.list_thing_groups_for_thing(thingName=thing)["thingGroups"]}
+
+
+def _take_rights(iot: Any, project: Project, principals: list[str]) -> None:
+    shared = project.optional("deployment", "IotPolicy")
+    for principal in principals:
+        for policy in iot.list_attached_policies(target=principal)["policies"]:
+            if policy["policyName"] == shared:
+                iot.detach_policy(policyName=shared, target=principal)
+
+
+def _delete_core_device(greengrass: Any, thing: str) -> None:
+    try:
+        greengrass.delete_core_device(coreDeviceThingName=thing)
+    except ClientError as error:
+        demand_gone(error)  # a thing that never connected is no core device yet
+
+
+def _delete_certificate(iot: Any, principal: str) -> Iterator[str]:
+    if ":cert/" not in principal or iot.list_principal_things(principal=principal)["things"]:
+        return  # an identity that other things use as well
+    certificate = principal.rsplit("/", 1)[1]
+    for policy in iot.list_attached_policies(target=principal)["policies"]:
+        iot.detach_policy(policyName=policy["policyName"], target=principal)
+    iot.update_certificate(certificateId=certificate, newStatus="INACTIVE")
+    iot.delete_certificate(certificateId=certificate)
+    yield f"deleted certificate {certificate[:12]}…"
