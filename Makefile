@@ -8,14 +8,14 @@ export PYTHONDONTWRITEBYTECODE :=
 STAGE ?= sandbox
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(1 + min(os.cpu_count(), 4))")
 
-.PHONY: help setup demo test check synth preflight deploy destroy bench devices constraints clean
+.PHONY: help setup demo test check synth preflight deploy destroy bench devices constraints lock wheels wheelhouse clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: $(VENV)/.installed ## install the pinned packages and the CDK CLI
 
-$(VENV)/.installed: requirements.txt requirements-dev.txt requirements-oracle.txt jobs/requirements.txt edge/reefloop.Classifier/requirements.txt constraints.txt package.json package-lock.json
+$(VENV)/.installed: requirements.txt requirements-dev.txt requirements-oracle.txt jobs/requirements.txt edge/requirements.in constraints.txt package.json package-lock.json
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, this is {v.major}.{v.minor}: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --requirement requirements-dev.txt --constraint constraints.txt
@@ -66,6 +66,16 @@ devices: setup ## docs/devices.md, from the table of targets
 
 constraints: setup ## renew constraints.txt from what is installed
 	@(head -2 constraints.txt && python -m pip freeze --exclude torch) > build/constraints.txt && mv build/constraints.txt constraints.txt
+
+lock: setup ## renew the hashes of the device's wheels
+	python edge/wheels.py lock
+
+wheels: setup ## does every Python and processor of a device find its wheels? Asks the package index
+	python edge/wheels.py check
+
+# make wheelhouse DEVICES="--python 3.11 --architecture aarch64" takes only what those need: all are some 500 MB.
+wheelhouse: setup ## carry the device's wheels in the component, for devices without the internet
+	python edge/wheels.py download $(DEVICES)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) node_modules build cdk.out .mypy_cache .ruff_cache .pytest_cache .coverage

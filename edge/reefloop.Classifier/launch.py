@@ -1,15 +1,19 @@
 """Starts the classifier with the packages that requirements.txt pins, and with nothing else needed on the device.
 
     python3 launch.py install --work FOLDER          once per version of the component
-    python3 launch.py run --work FOLDER [options]    becomes `python -m classifier [options]`
+    python3 launch.py run --work FOLDER [options]    becomes `python -m classifier --work FOLDER [options]`
 
-Packages that the interpreter already has are used when every pin is met exactly; otherwise they go, as wheels, into a
-virtual environment under the work folder. Standard library only: nothing is installed yet when this runs.
+Packages that the interpreter already has are used when every pin is met exactly; otherwise they go into a virtual
+environment under the work folder, as wheels whose hashes are pinned: those of the folder wheels/ beside this file if
+there is one, else from the package index. Standard library only: nothing is installed yet when this runs.
 """
 
 import argparse
 import hashlib
+import importlib.util
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -18,22 +22,24 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements.txt"
+WHEELS = HERE / "wheels"
 PYTHON = ((3, 11), (3, 13))
+MACHINES = ("x86_64", "aarch64")
 
 
 def pins(text: str) -> dict[str, str]:
     """Package names and their pinned versions.
 
     Raises:
-        ValueError: a line is not of the form name==version.
+        ValueError: a line is not of the form name==version, or has no hash.
     """
-    lines = [line.split("#")[0].strip() for line in text.splitlines()]
+    lines = [line.split("#")[0].strip() for line in text.replace("\\\n", " ").splitlines()]
     found = {}
     for line in filter(None, lines):
-        name, equals, version = line.partition("==")
-        if not equals:
-            raise ValueError(f"requirements.txt has {line!r}; every line must be name==version")
-        found[name.strip()] = version.strip()
+        pin = re.fullmatch(r"([\w.-]+)==(\S+)((?: +--hash=sha256:[0-9a-f]{64})+)", line)
+        if not pin:
+            raise ValueError(f"requirements.txt has {line!r}; every line must be name==version --hash=sha256:...")
+        found[pin[1]] = pin[2]
     return found
 
 
@@ -51,8 +57,20 @@ def unmet(wanted: dict[str, str]) -> list[str]:
 
 
 def environment_folder(work: Path) -> Path:
-    """Where the virtual environment for exactly these requirements lives."""
-    return work / "venv" / hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
+    """Where the virtual environment for exactly these requirements lives; another Python needs another one."""
+    wanted = REQUIREMENTS.read_bytes() + sys.version.encode()
+    return work / "venv" / hashlib.sha256(wanted).hexdigest()[:16]
+
+
+def obstacle() -> str:
+    """Why nothing can be installed on this device; empty if it can."""
+    if platform.machine() not in MACHINES:
+        return f"there are wheels for {' and '.join(MACHINES)}; this is {platform.machine()}"
+    if platform.libc_ver()[0] != "glibc":
+        return "there are wheels for glibc 2.28 and later only, such as Debian's, Ubuntu's or Amazon Linux 2023's"
+    if not all(importlib.util.find_spec(module) for module in ("venv", "ensurepip")):
+        return "this Python makes no virtual environments: install the package python3-venv"
+    return ""
 
 
 def install(work: Path) -> None:
@@ -64,14 +82,37 @@ def install(work: Path) -> None:
     ready = folder / "ready"  # written last: a power cut leaves no half environment that looks whole
     if not missing or ready.exists():
         return
+    if why := obstacle():
+        raise SystemExit(f"the packages of requirements.txt cannot be installed: {why}. Missing: {', '.join(missing)}")
     print(f"installing into {folder}: {', '.join(missing)}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    # Never a compiler on the device: wheels only.
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--only-binary=:all:"]
-    subprocess.run([*pip, "--requirement", str(REQUIREMENTS)], check=True)
+    fetch(folder / "bin" / "python", downloads=work / "downloads")
+    os.sync()
     ready.touch()
+    shutil.rmtree(work / "downloads", ignore_errors=True)
     prune(folder.parent, keep=2)
+
+
+def fetch(python: Path, *, downloads: Path) -> None:
+    """Install the wheels: never a compiler on the device, never a wheel with another hash.
+
+    What was downloaded whole is kept in `downloads` until everything is installed: on a thin link that takes more
+    than one attempt. The device's own /tmp may be too small.
+    """
+    downloads.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PIP_CACHE_DIR": str(downloads), "TMPDIR": str(downloads)}
+    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
+    command += ["--only-binary=:all:", "--retries", "10", "--timeout", "60", "--requirement", str(REQUIREMENTS)]
+    carried = any(WHEELS.glob("*.whl"))
+    if carried:
+        command += ["--no-index", "--find-links", str(WHEELS)]
+    if subprocess.run(command, env=environment, check=False).returncode:
+        raise SystemExit(
+            f"the wheels of {WHEELS} do not do for this device, see above: make wheelhouse again, for its Python"
+            if carried
+            else "the wheels cannot be downloaded, see above: a device without the internet needs `make wheelhouse`"
+        )
 
 
 def prune(environments: Path, *, keep: int) -> None:

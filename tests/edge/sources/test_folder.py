@@ -85,6 +85,7 @@ def test_a_young_file_that_cannot_be_read_comes_again_and_does_not_count(
     frame = frames.next(stop)
     assert frame is not None
     assert not frames.set_aside(frame, "truncated")
+    assert frames.next(stop) is None, "not in a hurry"
     see(tmp_path, "a.jpg", b"half and half", changed=clock.wall())
     again = next(frame for frame in (frames.next(stop) for _ in range(10)) if frame)
     assert again.content == b"half and half"

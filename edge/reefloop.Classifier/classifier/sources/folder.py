@@ -122,6 +122,8 @@ class Folder:
         self._look_at = clock.elapsed()
         self._out: set[str] = set()
         """Handed on and not yet moved away."""
+        self._settling: dict[str, float] = {}
+        """Of those, what may still be being written, and when it is handed on again."""
         self._lock = threading.Lock()
 
     def next(self, stop: threading.Event) -> Frame | None:
@@ -142,7 +144,7 @@ class Folder:
     def set_aside(self, frame: Frame, reason: str) -> bool:
         if frame.path is not None and self._young(frame.path):
             with self._lock:
-                self._out.discard(frame.path.name)
+                self._settling[frame.path.name] = self._clock.elapsed() + SETTLE_SECONDS
             return False
         log.warning("%s is set aside: %s", frame.name, reason)
         self._leave(frame, self._unreadable)
@@ -170,6 +172,7 @@ class Folder:
             if rest > 0:
                 stop.wait(min(rest, 1.0))
                 return False
+            self._settled()
             self._looking, self._found = listed(self._folder), []
         looked = 0
         try:
@@ -188,6 +191,14 @@ class Folder:
         if not self._waiting:
             self._look_at = self._clock.elapsed() + self._poll_seconds
         return bool(self._waiting)
+
+    def _settled(self) -> None:
+        """Forget of files that had their time that they were handed on."""
+        now = self._clock.elapsed()
+        with self._lock:
+            for name in [name for name, until in self._settling.items() if until <= now]:
+                del self._settling[name]
+                self._out.discard(name)
 
     def _young(self, path: Path) -> bool:
         """Whether the file changed so recently that a camera may not have finished it.
