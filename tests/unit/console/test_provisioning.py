@@ -1,0 +1,253 @@
+"""A device of the project: made, made again, changed over, undone; and what it may then do."""
+
+import json
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from console import provisioning
+from console.cli import main
+from console.errors import Failure, Refusal
+from console.project import Project
+from console.provisioning import installing
+from offline.account import Account
+from offline.device.certificate import Certificate
+from tests.any import any_round, any_thing
+
+SHARED = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}]}
+
+
+@pytest.fixture
+def project(account: Account) -> Project:
+    """A deployed project, as far as devices know it."""
+    iot, name = account.client("iot"), any_round()
+    groups = {output: f"{output}-{name}" for output in ("BaseGroup", "CanaryGroup", "FleetGroup")}
+    for group in groups.values():
+        iot.create_thing_group(thingGroupName=group)
+    iot.create_policy(policyName=f"shared-{name}", policyDocument=json.dumps(SHARED))
+    return Project({"deployment": {**groups, "IotPolicy": f"shared-{name}", "RoleAlias": f"alias-{name}"}})
+
+
+def add(account: Account, project: Project, thing: str, folder: Path, group: str = "fleet") -> provisioning.Identity:
+    return provisioning.add(account.client, project, thing, group=group, folder=folder)
+
+
+def groups(account: Account, thing: str) -> set[str]:
+    found = account.client("iot").list_thing_groups_for_thing(thingName=thing)["thingGroups"]
+    return {group["groupName"].split("-")[0] for group in found}
+
+
+def policies(account: Account, identity: provisioning.Identity) -> set[str]:
+    found = account.client("iot").list_attached_policies(target=identity.certificate_arn)["policies"]
+    return {policy["policyName"] for policy in found}
+
+
+def everything(account: Account) -> Mapping[str, list[Any]]:
+    """Things, certificates and policies of the account."""
+    iot = account.client("iot")
+    listed = (("things", "thingName"), ("certificates", "certificateId"), ("policies", "policyName"))
+    return {kind: sorted(one[name] for one in getattr(iot, f"list_{kind}")()[kind]) for kind, name in listed}
+
+
+# ---- Made ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_device_has_a_certificate_its_groups_the_shared_policy_and_one_of_its_own(
+    account: Account, project: Project, tmp_path: Path
+) -> None:
+    thing = any_thing()
+    identity = add(account, project, thing, tmp_path)
+    assert account.client("iot").list_thing_principals(thingName=thing)["principals"] == [identity.certificate_arn]
+    assert groups(account, thing) == {"BaseGroup", "FleetGroup"}
+    assert policies(account, identity) == {project.output("deployment", "IotPolicy"), f"reefloop-{thing}"}
+
+
+def test_a_device_speaks_and_hears_under_its_own_name_alone(account: Account, project: Project, tmp_path: Path) -> None:
+    mine, other = any_thing(), any_thing()
+    permits = Certificate(account.state, add(account, project, mine, tmp_path).certificate_arn)
+    for kind in ("alert", "health", "summary"):
+        assert permits("iot:Publish", f"topic/reefloop/{mine}/{kind}")
+        assert not permits("iot:Publish", f"topic/reefloop/{other}/{kind}")
+    assert permits("iot:Subscribe", f"topicfilter/reefloop/{mine}/ack")
+    assert permits("iot:Receive", f"topic/reefloop/{mine}/ack")
+    assert not permits("iot:Publish", f"topic/reefloop/{mine}/ack")
+    assert not permits("iot:Subscribe", f"topicfilter/reefloop/{other}/ack")
+    assert not permits("iot:Subscribe", "topicfilter/reefloop/+/ack")
+
+
+def test_nobody_else_can_read_the_key(account: Account, project: Project, tmp_path: Path) -> None:
+    identity = add(account, project, any_thing(), tmp_path / "new")
+    assert "PRIVATE KEY" in identity.key.read_text()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in identity.folder.iterdir()} == {0o600}
+
+
+def test_made_again_it_is_as_it_was(account: Account, project: Project, tmp_path: Path) -> None:
+    thing = any_thing()
+    first = add(account, project, thing, tmp_path)
+    key, before = first.key.read_bytes(), everything(account)
+    second = add(account, project, thing, tmp_path)
+    assert (second.certificate_arn, second.key.read_bytes()) == (first.certificate_arn, key)
+    assert everything(account) == before
+
+
+@pytest.mark.parametrize(
+    "step", ["attach_policy", "create_policy", "attach_thing_principal", "add_thing_to_thing_group"]
+)
+def test_what_was_broken_off_is_finished(
+    account: Account, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    thing, iot = any_thing(), account.client("iot")
+    with monkeypatch.context() as patch:
+        patch.setattr(iot, step, lambda **_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            add(account, project, thing, tmp_path)
+    before = len(everything(account)["certificates"])
+    identity = add(account, project, thing, tmp_path)
+    assert len(everything(account)["certificates"]) == before
+    assert iot.list_thing_principals(thingName=thing)["principals"] == [identity.certificate_arn]
+    assert groups(account, thing) == {"BaseGroup", "FleetGroup"}
+
+
+def test_a_device_changes_from_one_group_to_the_other(account: Account, project: Project, tmp_path: Path) -> None:
+    thing = any_thing()
+    add(account, project, thing, tmp_path, "canary")
+    assert groups(account, thing) == {"BaseGroup", "CanaryGroup"}
+    add(account, project, thing, tmp_path, "fleet")
+    assert groups(account, thing) == {"BaseGroup", "FleetGroup"}
+
+
+def test_a_policy_that_somebody_changed_is_as_it_should_be_again(
+    account: Account, project: Project, tmp_path: Path
+) -> None:
+    thing, iot = any_thing(), account.client("iot")
+    for _ in range(7):  # a policy keeps five versions
+        permits = Certificate(account.state, add(account, project, thing, tmp_path).certificate_arn)
+        assert not permits("iot:Publish", "topic/anything")
+        free = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+        iot.create_policy_version(policyName=f"reefloop-{thing}", policyDocument=json.dumps(free), setAsDefault=True)
+        assert permits("iot:Publish", "topic/anything")
+
+
+# ---- Refused ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", "reef 1", "reef:1", "reef/1", "+", "#", "r" * 101, "räf"])
+def test_a_name_that_topics_policies_or_core_devices_cannot_have_is_refused(
+    account: Account, project: Project, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(Refusal, match="letters, digits, hyphens and underscores"):
+        add(account, project, name, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_second_certificate_is_not_made_for_want_of_the_key(
+    account: Account, project: Project, tmp_path: Path
+) -> None:
+    thing = any_thing()
+    add(account, project, thing, tmp_path / "first")
+    with pytest.raises(Refusal, match=r"name its folder with --out, or remove the device first"):
+        add(account, project, thing, tmp_path / "second")
+
+
+def test_the_key_of_another_device_is_not_written_over(account: Account, project: Project, tmp_path: Path) -> None:
+    first = add(account, project, any_thing(), tmp_path)
+    key = first.key.read_bytes()
+    with pytest.raises(Refusal, match="has the key of another device"):
+        add(account, project, any_thing(), tmp_path)
+    assert first.key.read_bytes() == key
+
+
+def test_without_a_deployment_stack_no_device_can_be_made(account: Account, tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="make deploy"):
+        add(account, Project({}), any_thing(), tmp_path)
+
+
+# ---- Undone ----------------------------------------------------------------------------------------------------------
+
+
+def test_removed_nothing_of_it_is_left(account: Account, project: Project, tmp_path: Path) -> None:
+    before, thing = everything(account), any_thing()
+    identity = add(account, project, thing, tmp_path)
+    told = list(provisioning.remove(account.client, project, thing))
+    assert told == [
+        f"deleted certificate {identity.certificate_arn.rpartition('/')[2][:12]}…",
+        f"deleted policy reefloop-{thing}",
+        f"deleted core device and thing {thing}",
+    ]
+    assert everything(account) == before
+
+
+def test_removed_it_can_be_made_anew_with_the_same_folder(account: Account, project: Project, tmp_path: Path) -> None:
+    thing = any_thing()
+    first = add(account, project, thing, tmp_path).certificate_arn
+    list(provisioning.remove(account.client, project, thing))
+    assert add(account, project, thing, tmp_path).certificate_arn != first
+
+
+def test_a_thing_that_is_somebody_elses_too_loses_the_projects_rights_alone(
+    account: Account, project: Project, tmp_path: Path
+) -> None:
+    thing, iot, theirs = any_thing(), account.client("iot"), any_round()
+    identity = add(account, project, thing, tmp_path)
+    iot.create_thing_group(thingGroupName=theirs)
+    iot.add_thing_to_thing_group(thingGroupName=theirs, thingName=thing)
+    iot.create_policy(policyName=f"of-{theirs}", policyDocument=json.dumps(SHARED))
+    iot.attach_policy(policyName=f"of-{theirs}", target=identity.certificate_arn)
+    list(provisioning.remove(account.client, project, thing))
+    assert policies(account, identity) == {f"of-{theirs}"}
+    assert iot.list_thing_principals(thingName=thing)["principals"] == [identity.certificate_arn]
+
+
+def test_what_is_no_device_of_the_project_is_left_alone(account: Account, project: Project) -> None:
+    lamp = any_thing()
+    account.client("iot").create_thing(thingName=lamp)
+    for name in (lamp, any_thing()):
+        with pytest.raises(Refusal, match=f"no device of this project is called '{name}'"):
+            list(provisioning.remove(account.client, project, name))
+    assert lamp in everything(account)["things"]
+
+
+# ---- On the device ---------------------------------------------------------------------------------------------------
+
+
+def test_both_nuclei_get_a_configuration_with_the_accounts_endpoints(
+    account: Account, project: Project, tmp_path: Path
+) -> None:
+    thing = any_thing()
+    told = installing.prepare(account.client, project, thing, add(account, project, thing, tmp_path))
+    for file, nucleus in (("classic.yaml", "aws.greengrass.Nucleus"), ("lite.yaml", "aws.greengrass.NucleusLite")):
+        document = yaml.safe_load((tmp_path / file).read_text())
+        assert document["system"]["thingName"] == thing
+        root = document["system"]["privateKeyPath"].removesuffix("/identity/key.pem")
+        assert f"sudo install -d -m 700 {'-o ggcore -g ggcore ' if 'Lite' in nucleus else ''}{root}/identity" in told
+        configuration = document["services"][nucleus]["configuration"]
+        assert configuration["awsRegion"] == "us-east-1"
+        assert configuration["iotRoleAlias"] == project.output("deployment", "RoleAlias")
+        assert configuration["iotDataEndpoint"].endswith("-ats.iot.us-east-1.amazonaws.com")
+        assert configuration["iotCredEndpoint"].endswith(".credentials.iot.us-east-1.amazonaws.com")
+    assert "$" not in (tmp_path / "lite.yaml").read_text()
+
+
+def test_the_command_tells_what_to_do_and_never_the_key(
+    account: Account,
+    project: Project,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    thing = any_thing()
+    monkeypatch.setattr("console.commands.device.clients", lambda _: account.client)
+    monkeypatch.setattr("console.commands.device.Project.find", lambda _: project)
+    assert main(["device", "add", thing, "--group", "canary", "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert f"{thing} is a device of the canary group" in told
+    assert "--init-config classic.yaml" in told
+    assert "BEGIN" not in told
+    assert main(["device", "remove", thing]) == 0
+    assert f"deleted core device and thing {thing}" in capsys.readouterr().out
+    assert main(["device", "remove", thing]) == 2
+    assert main(["device", "add", "not/possible", "--group", "fleet"]) == 2
