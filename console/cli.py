@@ -128,10 +128,12 @@ def _parser() -> Parser:
     label.add_argument("--abandon", action="store_true", help="end the batches without the answers that they lack")
     label.add_argument("--yes", action="store_true", help="do not ask before abandoning")
 
-    report = add("report", "console.commands.report", "what a round's labels are worth, and what devices got of it")
+    report = add("report", "console.commands.report", "what a round's labels are worth, what devices got of it and saw")
     reported = report.add_mutually_exclusive_group(required=True)
     reported.add_argument("--round", metavar="ROUND", dest="round_")
     reported.add_argument("--model", metavar="VERSION", help="what each target got of one model")
+    reported.add_argument("--devices", action="store_true", help="what devices saw and sent, how often they are right")
+    report.add_argument("--days", type=_natural, default=7, metavar="N", help="of --devices: how far back (default: 7)")
 
     destroy = add("destroy", "console.commands.destroy", "remove what the loop made, so that `cdk destroy` works")
     destroy.add_argument("--yes", action="store_true", help="do not ask")

@@ -13,7 +13,10 @@ from rich.text import Text
 
 from console.devices import Device
 from console.executions import RUNNING, Execution
-from console.tables import plain
+from console.fleet import megabytes, moment, troubles, waiting
+from console.tables import plain, share
+
+_ALERTS: Final = 5  # of each device, in the picture
 
 _STYLES: Final = {
     "SUCCEEDED": "green",
@@ -59,11 +62,19 @@ def execution_rows(execution: Execution, depth: int = 0) -> Iterator[Row]:
 
 
 def device_rows(devices: Iterable[Device]) -> Iterator[Row]:
+    """Each device with what it serves, saw, sends and keeps waiting, and below it its newest alerts."""
     for device in devices:
-        detail = (
-            f"model {device.model_version}, self-test {device.self_test}" if device.model_version else "no model yet"
-        )
-        yield Row(f"device {device.thing}", device.health, f"{detail}, {device.frames} frames")
+        told = [
+            f"model {device.model_version}, self-test {device.self_test}" if device.model_version else "no model yet",
+            f"{device.frames} frames",
+        ]
+        if sent := device.status.get("sent"):
+            told.append(f"{megabytes(sent['hour'])} of {megabytes(sent['hour_budget'])} sent in an hour")
+        if waits := waiting(device.status):
+            told.append(f"{waits} wait")
+        yield Row(f"device {device.thing}", device.health, ", ".join([*told, *troubles(device)]))
+        for alert in device.alerts[-_ALERTS:]:
+            yield Row("  alert", alert.body["species"], f"{share(alert.body['probability'])} at {moment(alert.at)}")
 
 
 @dataclass

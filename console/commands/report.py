@@ -1,4 +1,4 @@
-"""`report`: what a round's labels are worth and who gave them; what every target got of a model."""
+"""`report`: what a round's labels are worth and who gave them; what every target got of a model; what devices saw."""
 
 import argparse
 import json
@@ -9,10 +9,13 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 from rich.table import Table
 
-from console import outcomes
+from console import field, outcomes
 from console.clients import Clients, clients, load_settings
+from console.devices import DeviceReader
 from console.errors import Refusal
 from console.executions import check_round
+from console.field import Frames
+from console.fleet import Report
 from console.project import Project
 from console.screen import Screen
 from console.tables import PlainTable, interval, plain, share
@@ -86,18 +89,33 @@ def _routing_key(round_: str, instance: int) -> str:
 
 def run(options: argparse.Namespace) -> int:
     account = clients(load_settings(options.stage).region)
-    bucket = Project.find(account).data_bucket
+    project = Project.find(account)
+    bucket = project.data_bucket
     screen = Screen()
+    if options.devices:
+        _show_devices(screen, account, project, days=options.days)
+        return 0
     if options.model:
         _show_targets(screen, options.model, outcomes.read(account, bucket, options.model))
         return 0
     name = check_round(options.round_)
     for table in tables(Round.read(account, bucket, name)):
         screen.print(table)
+    if frames := Frames(account, bucket).audited([name]):
+        screen.print(field.table(frames))
     for model in outcomes.models_of(account, bucket, name):
         if packages := outcomes.read(account, bucket, model):
             _show_targets(screen, model, packages)
     return 0
+
+
+def _show_devices(screen: Screen, account: Clients, project: Project, *, days: float) -> None:
+    """What devices saw and sent in the last days, and how often they are right, by all rounds that there were."""
+    for table in Report.read(DeviceReader(account, project), days=days).tables():
+        if table.row_count:
+            screen.print(table)
+    frames = Frames(account, project.data_bucket)
+    screen.print(field.table(frames.audited(frames.rounds())))
 
 
 def _show_targets(screen: Screen, model: str, packages: Sequence[Document]) -> None:
