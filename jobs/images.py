@@ -21,7 +21,7 @@ MAXIMUM_SCANNED: Final = 2_000_000_000
 few bytes: https://libjpeg-turbo.org/pmwiki/uploads/About/TwoIssueswiththeJPEGStandard.pdf"""
 START_OF_SCAN: Final = b"\xff\xda"
 
-# Pillow warns above this and raises above twice as much, within its decoders too: a GIF's frames, a TIFF's pages.
+# Pillow warns above this and raises above twice as much, by what the header says and by what follows, as in a GIF.
 Image.MAX_IMAGE_PIXELS = MAXIMUM_PIXELS // 2
 
 
@@ -76,11 +76,9 @@ def _check(image: Image.Image, content: bytes) -> None:
     Raises:
         UnreadableImage: it would cost too much memory or time, or be decoded to something else than it shows.
     """
-    pixels = image.width * image.height
-    if pixels > MAXIMUM_PIXELS:
-        raise UnreadableImage(f"{image.width} x {image.height} pixels; at most {MAXIMUM_PIXELS} are decoded")
     if image.mode.startswith(DEEP):
         raise UnreadableImage(f"more than 8 bits per channel ({image.mode}), which would be cut off: convert it")
+    pixels = image.width * image.height
     if image.format in ("JPEG", "MPO") and pixels * content.count(START_OF_SCAN) > MAXIMUM_SCANNED:
         raise UnreadableImage(
             f"a JPEG of {content.count(START_OF_SCAN)} scans of {pixels} pixels: it would take too long, save it anew"

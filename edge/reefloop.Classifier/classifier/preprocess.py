@@ -26,7 +26,7 @@ few bytes: https://libjpeg-turbo.org/pmwiki/uploads/About/TwoIssueswiththeJPEGSt
 START_OF_SCAN: Final = b"\xff\xda"
 JPEG_QUALITY: Final = 90
 
-# Pillow warns above this and raises above twice as much, within its decoders too: a GIF's frames, a TIFF's pages.
+# Pillow warns above this and raises above twice as much, by what the header says and by what follows, as in a GIF.
 Image.MAX_IMAGE_PIXELS = MAXIMUM_PIXELS // 2
 
 
@@ -85,10 +85,8 @@ def _check(image: Image.Image, content: bytes) -> None:
     Raises:
         Unreadable: it would cost too much memory or time, or be decoded to something else than it shows.
     """
-    pixels = image.width * image.height
-    if pixels > MAXIMUM_PIXELS:
-        raise Unreadable(f"{image.width} x {image.height} pixels; at most {MAXIMUM_PIXELS} are decoded")
     if image.mode.startswith(DEEP):
         raise Unreadable(f"more than 8 bits per channel ({image.mode}), which would be cut off")
+    pixels = image.width * image.height
     if image.format in ("JPEG", "MPO") and pixels * content.count(START_OF_SCAN) > MAXIMUM_SCANNED:
         raise Unreadable(f"a JPEG of {content.count(START_OF_SCAN)} scans of {pixels} pixels: it would take too long")

@@ -1,0 +1,153 @@
+"""Whatever arrives as a frame becomes an input or is unreadable, in bounded time and memory, as it does in training."""
+
+import io
+import itertools
+import random
+import resource
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from classifier import preprocess
+from classifier.frames import Frame, Unreadable
+from PIL import Image, PngImagePlugin
+
+from jobs import images
+from tests.edge.malformed_images import COUNT, bombs, malformed, originals, progressive_bomb
+
+SHAPE = (1, 3, 32, 32)
+
+
+def outcome(content: bytes) -> str:
+    """What becomes of it on the device; any other end is an error of the test."""
+    try:
+        tensor = preprocess.to_input(Frame("a.jpg", 0.0, content=content), SHAPE)
+    except Unreadable as error:
+        return "unreadable" if str(error) else "unreadable without a reason"
+    assert (tensor.shape, tensor.dtype) == (SHAPE, np.float32)
+    assert 0 <= tensor.min() <= tensor.max() <= 1
+    return "input"
+
+
+def test_each_of_ten_thousand_ends_in_an_input_or_unreadable_in_bounded_time_and_memory() -> None:
+    ends: Counter[str] = Counter()
+    slowest, before = (0.0, ""), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for name, content in malformed():
+        begun = time.thread_time()
+        ends[outcome(content)] += 1
+        slowest = max(slowest, (time.thread_time() - begun, name))
+    assert ends["input"] + ends["unreadable"] == COUNT
+    assert min(ends.values()) > 1000, "damage that always or never matters proves little"
+    assert slowest[0] < 2, slowest
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024, "KiB"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_the_device_refuses_what_training_refuses_and_sees_what_training_sees() -> None:
+    for name, content in itertools.islice(malformed(), 0, None, 7):
+        try:
+            learned = images.as_input(images.resized(images.decoded(content), SHAPE[3]))
+        except images.UnreadableImage:
+            with pytest.raises(Unreadable):
+                preprocess.to_input(content, SHAPE)
+        else:
+            assert np.array_equal(preprocess.to_input(content, SHAPE), learned), name
+
+
+@pytest.mark.parametrize("name", bombs())
+def test_a_bomb_is_refused_before_it_takes_memory_or_time(name: str) -> None:
+    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.thread_time()
+    assert outcome(bombs()[name]) == "unreadable"
+    assert time.thread_time() - begun < 0.5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024, "KiB"
+
+
+@pytest.mark.parametrize(
+    "read", [preprocess.to_input, lambda content, _: images.decoded(content)], ids=["device", "jobs"]
+)
+def test_a_jpeg_of_endless_scans_is_refused_unread(read) -> None:
+    begun = time.thread_time()
+    with pytest.raises((Unreadable, images.UnreadableImage), match="2006 scans"):
+        read(progressive_bomb(2000, 2000), SHAPE)
+    assert time.thread_time() - begun < 0.5
+
+
+def test_a_progressive_jpeg_of_a_large_camera_is_read() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (6000, 4000)).save(buffer, "JPEG", progressive=True)
+    assert outcome(buffer.getvalue()) == "input"
+
+
+@pytest.mark.parametrize("side", [10_000, 10_001])
+def test_training_and_device_have_the_same_limit_of_pixels(side: int) -> None:
+    buffer = io.BytesIO()
+    Image.new("1", (10_000, side)).save(buffer, "PNG")
+    expected = "input" if side == 10_000 else "unreadable"
+    assert outcome(buffer.getvalue()) == expected
+    if expected == "unreadable":
+        with pytest.raises(images.UnreadableImage, match="exceeds limit of 100000000 pixels"):
+            images.decoded(buffer.getvalue())
+
+
+def test_every_whole_image_is_read_but_those_whose_values_would_be_cut_off() -> None:
+    whole = originals(random.Random(1))
+    refused = [content for content in whole if outcome(content) == "unreadable"]
+    assert {Image.open(io.BytesIO(content)).mode for content in refused} == {"I;16", "F"}
+
+
+def test_formats_that_start_other_programs_are_not_even_tried() -> None:
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n" + b" " * 100
+    assert Image.open(io.BytesIO(postscript)).format == "EPS"
+    assert outcome(postscript) == "unreadable"
+
+
+def test_the_orientation_in_the_exif_data_changes_nothing_as_in_training() -> None:
+    picture = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).convert("RGB")
+    tensors = []
+    for orientation in (1, 3, 6, 65535):
+        exif, buffer = Image.Exif(), io.BytesIO()
+        exif[0x112] = orientation
+        picture.save(buffer, "PNG", exif=exif)
+        tensors.append(preprocess.to_input(buffer.getvalue(), SHAPE))
+    assert all(np.array_equal(tensor, tensors[0]) for tensor in tensors)
+
+
+def test_of_an_animation_the_first_picture_counts() -> None:
+    pictures = [Image.new("RGB", (8, 8), (level, 0, 0)) for level in (200, 0)]
+    for form in ("PNG", "WEBP", "GIF"):
+        buffer = io.BytesIO()
+        pictures[0].save(buffer, form, save_all=True, append_images=pictures[1:])
+        assert preprocess.to_input(buffer.getvalue(), SHAPE)[0, 0].mean() == pytest.approx(200 / 255, abs=0.03)
+
+
+def test_texts_that_inflate_are_no_way_to_the_memory() -> None:
+    texts, buffer = PngImagePlugin.PngInfo(), io.BytesIO()
+    for number in range(200):
+        texts.add_text(f"k{number}", "x" * 999_999, zip=True)
+    Image.new("RGB", (8, 8)).save(buffer, "PNG", pnginfo=texts)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outcome(buffer.getvalue())
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 * 1024, "KiB"
+
+
+def test_pixels_of_a_camera_become_the_same_input_as_the_image_that_holds_them(tmp_path: Path) -> None:
+    pixels = np.frombuffer(random.Random(1).randbytes(48 * 64 * 3), np.uint8).reshape(48, 64, 3)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    live = preprocess.to_input(Frame("camera", 0.0, pixels=pixels), SHAPE)
+    assert np.array_equal(live, preprocess.to_input(buffer.getvalue(), SHAPE))
+
+
+def test_what_is_sent_of_a_frame_is_its_own_file_or_a_jpeg_of_its_pixels() -> None:
+    assert preprocess.encoded(Frame("a.png", 0.0, content=b"as it is")) == b"as it is"
+    pixels = np.full((48, 64, 3), 99, np.uint8)
+    sent = Image.open(io.BytesIO(preprocess.encoded(Frame("camera", 0.0, pixels=pixels))))
+    assert (sent.format, sent.size) == ("JPEG", (64, 48))
+    assert np.asarray(sent).mean() == pytest.approx(99, abs=1)
+
+
+def test_a_frame_of_nothing_is_unreadable() -> None:
+    with pytest.raises(Unreadable, match="neither bytes nor pixels"):
+        preprocess.to_input(Frame("empty", 0.0), SHAPE)
