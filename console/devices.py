@@ -27,7 +27,7 @@ class Device:
     self_test: str = ""
     reason: str = ""
     frames: int = 0
-    alerts: Sequence[Stored] = ()
+    alerts: tuple[Stored, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -107,6 +107,6 @@ class DeviceReader:
             self_test=model.get("self_test", ""),
             reason=model.get("reason", ""),
             frames=sum(summary["frames"] for summary in self.summaries(thing)),
-            alerts=self.records(thing, "alert", days=1),
+            alerts=tuple(self.records(thing, "alert", days=1)),
             status=status,
         )
