@@ -7,7 +7,8 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from classifier import report
+from classifier import frames, report
+from classifier.configuration import Configuration
 from classifier.models.keeper import Keeper, Outcome
 from classifier.models.model import Answer, Model
 from classifier.options import Options
@@ -25,7 +26,8 @@ class Pipeline:
         work = options.work
         self._options, self._stop = options, stop
         self._source = FolderSource(options.frames, done=work / "done", unreadable=work / "unreadable")
-        self._keeper = Keeper(options.model, work / "models", threads=options.threads)
+        limits = Configuration(inference_threads=options.threads)
+        self._keeper = Keeper(options.model, work / "models", limits)
         self._policy = ReviewPolicy(options.review_frames_per_hour)
         self._outbox = Outbox(work / "outbox", uplink, clock=time.monotonic)
         self._results = work / "results"
@@ -81,7 +83,7 @@ class Pipeline:
     @staticmethod
     def _answer(model: Model, frame: Frame) -> Answer:
         try:
-            return model.classify(frame.content)
+            return model.classify(frames.Frame(frame.name, 0.0, content=frame.content))
         except Unreadable:
             raise
         # The self-test passed, so the model runs; a frame on which it fails must not stop the next one.

@@ -1,94 +1,136 @@
-"""A model that has proved itself on this device: loaded on the best runtime whose answers are the expected ones."""
+"""A model that has proved itself on this device, and what it says of a frame."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from classifier import preprocess
+from classifier.frames import Frame, Unreadable
 from classifier.models import runtimes
-from classifier.models.package import Package, Refused, read, verify
-from classifier.models.runtimes import Array, Candidate, Runtime
-from classifier.source import Unreadable
+from classifier.models.package import Golden, Package, Refused, read, verify
+from classifier.models.runtimes import Array, Runtime
 
-# How far a logit may be from the expected one. Compilers fold, fuse and lower precision; a wrong model is off by far
-# more, and the winning label must be the same in any case.
-ABSOLUTE_TOLERANCE = 0.05
-RELATIVE_TOLERANCE = 0.02
+ABSOLUTE_TOLERANCE: Final = 0.05
+RELATIVE_TOLERANCE: Final = 0.02
+"""How far a logit may be from the expected one, the sum of both. Compilers fold, fuse and lower precision; a wrong
+model is off by far more, and the winning label must be the same in any case."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The best label of a frame and its calibrated probability."""
+    """What a model says of one frame."""
 
     label: str
+    """The likeliest."""
     probability: float
+    """Calibrated."""
+    margin: float
+    """How much less likely the second label is."""
+    entropy: float
+    """Of all labels, as a share of the largest that there can be: 0 is certain, 1 knows nothing."""
+    unsure: bool
+    """The probability is below the bound that the model's training found."""
+    unknown: bool
+    """This is like nothing that the model was trained on: its label means nothing."""
 
 
-@dataclass(frozen=True)
 class Model:
-    """`notes` tells of better runtimes that failed; empty when the best one serves."""
+    """`runtime` names what executes it, `notes` tells of better runtimes that failed. Asked by one thread at a time."""
 
-    package: Package
-    runtime: str
-    notes: str
-    _run: Runtime
+    def __init__(self, package: Package, runtime: str, run: Runtime, *, notes: str = "") -> None:
+        self.package, self.runtime, self.notes, self._run = package, runtime, notes, run
+        self._shape, self._labels, self._unsure_below = package.shape, package.labels, package.uncertain_below
+        self._scale, self._temperature = 1 / package.temperature, package.temperature
+        self._largest_entropy = math.log(len(package.labels)) or 1.0
+        bound = package.unknown_above_energy
+        self._unknown_above = math.inf if bound is None else bound
 
-    def classify(self, content: bytes) -> Answer:
-        """Classify one image.
+    def classify(self, frame: Frame) -> Answer:
+        """Classify one frame.
 
         Raises:
-            Unreadable: these bytes are no image.
+            Unreadable: it is no image.
         """
-        logits = self._run(preprocess.to_input(content, self.package.shape))
-        scaled = logits.astype(np.float64) / self.package.temperature
-        exponentials = np.exp(scaled - scaled.max())
-        best = int(exponentials.argmax())
-        return Answer(self.package.labels[best], float(exponentials[best] / exponentials.sum()))
+        return self.judge(self._run(preprocess.to_input(frame, self._shape)))
+
+    def judge(self, logits: Array) -> Answer:
+        """What logits say, one per label.
+
+        The energy is -T logsumexp(z / T): W. Liu et al., "Energy-based Out-of-distribution Detection", NeurIPS 2020,
+        https://arxiv.org/abs/2010.03759, with the temperature T of the calibration.
+        """
+        values = logits.astype(np.float64)
+        values *= self._scale
+        best = int(values.argmax())
+        top = float(values[best])
+        values -= top
+        weights = np.exp(values)
+        total = float(weights.sum())
+        mean = float(weights @ values) / total
+        weights[best] = 0.0
+        log_total = math.log(total)
+        probability = 1 / total
+        return Answer(
+            label=self._labels[best],
+            probability=probability,
+            margin=(1 - float(weights.max())) / total,
+            entropy=(log_total - mean) / self._largest_entropy,
+            unsure=probability < self._unsure_below,
+            unknown=-self._temperature * (top + log_total) > self._unknown_above,
+        )
 
 
-def load(folder: Path, *, threads: int) -> Model:
-    """Verify, read, load and self-test a package.
+def load(folder: Path, runtime: str, *, threads: int, notes: str = "") -> Model:
+    """Verify and read a package, load it on the runtime of this name, and run its golden images once.
+
+    In this process: a runtime that ends or stops it is not caught. `prove` finds such ones first.
 
     Raises:
-        Refused: it is damaged, or no runtime gives the expected answers.
+        Refused: it is damaged, does not load, or gives other answers than expected.
+        OSError: the disk cannot read it.
     """
     verify(folder)
     package = read(folder)
-    failures = []
-    ways = runtimes.candidates(folder, input_name=package.input_name, output=package.output, threads=threads)
-    for candidate in ways:
-        try:
-            run = _proved(candidate, package)
-        except Refused as error:
-            failures.append(f"{candidate.name}: {error}")
-            continue
-        return Model(package, candidate.name, "; ".join(failures), run)
-    raise Refused("; ".join(failures))
-
-
-def _proved(candidate: Candidate, package: Package) -> Runtime:
-    try:
-        run = candidate.load()
-    # A runtime raises its own kinds of errors on a bad file; whichever it is, this way to run the model is out.
-    except Exception as error:
-        raise Refused(f"does not load: {error}") from None
+    run = runtimes.load(runtime, package, threads=threads)
     for golden in package.golden:
-        try:
-            found = run(preprocess.to_input(golden.image.read_bytes(), package.shape))
-        except Unreadable as error:
-            raise Refused(f"golden image {golden.image.name} cannot be read: {error}") from None
-        except Exception as error:
-            raise Refused(f"fails on {golden.image.name}: {error}") from None
-        _compare(golden.image.name, found, np.asarray(golden.logits, dtype=np.float32), package.labels)
-    return run
+        check(run, package, golden)
+    return Model(package, runtime, run, notes=notes)
 
 
-def _compare(name: str, found: Array, expected: Array, labels: tuple[str, ...]) -> None:
+def golden_input(package: Package, golden: Golden) -> Array:
+    """
+    Raises:
+        Refused: the golden image is none.
+        OSError: the disk cannot read it.
+    """
+    try:
+        frame = Frame(golden.image.name, 0.0, content=golden.image.read_bytes())
+        return preprocess.to_input(frame, package.shape)
+    except Unreadable as error:
+        raise Refused(f"golden image {golden.image.name} cannot be read: {error}") from None
+
+
+def check(run: Runtime, package: Package, golden: Golden) -> None:
+    """Have a golden image classified.
+
+    Raises:
+        Refused: the label is another than the expected one, or a logit is too far off.
+    """
+    name, image = golden.image.name, golden_input(package, golden)
+    try:
+        found = run(image)
+    # As with loading: whatever a runtime raises, it does not run this model.
+    except Exception as error:
+        raise Refused(f"fails on {name}: {error}") from None
+    expected = np.asarray(golden.logits, dtype=np.float32)
     if found.shape != expected.shape or not np.isfinite(found).all():
         raise Refused(f"{name}: {found.size} outputs for {expected.size} labels, or outputs that are not numbers")
     if found.argmax() != expected.argmax():
+        labels = package.labels
         raise Refused(f"{name} is {labels[int(found.argmax())]!r}; expected {labels[int(expected.argmax())]!r}")
     difference = np.abs(found - expected)
-    if (difference > ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * np.abs(expected)).any():
+    if not (difference <= ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * np.abs(expected)).all():
         raise Refused(f"{name}: a logit is off by {float(difference.max()):.3g}")

@@ -5,6 +5,7 @@ model.onnx labels.json model.json package.json golden/ compiled/ SHA256SUMS
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -40,6 +41,8 @@ class Package:
     temperature: float
     uncertain_below: float
     golden: tuple[Golden, ...]
+    unknown_above_energy: float | None = None
+    """What has a higher energy than this is like nothing that the model was trained on; None knows no such bound."""
 
 
 def fingerprint(folder: Path) -> str:
@@ -47,10 +50,11 @@ def fingerprint(folder: Path) -> str:
 
     Raises:
         Refused: there are no sums.
+        OSError: the disk cannot read them.
     """
     try:
         return hashlib.sha256((folder / SUMS).read_bytes()).hexdigest()[:32]
-    except OSError as error:
+    except FileNotFoundError as error:
         raise Refused(f"{SUMS} cannot be read: {error}") from None
 
 
@@ -69,10 +73,11 @@ def verify(folder: Path) -> None:
 
     Raises:
         Refused: a file is missing, differs, or is not listed.
+        OSError: the disk cannot read one.
     """
     try:
         lines = (folder / SUMS).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except (FileNotFoundError, UnicodeDecodeError) as error:
         raise Refused(f"{SUMS} cannot be read: {error}") from None
     sums = {}
     for line in filter(None, lines):
@@ -97,6 +102,7 @@ def read(folder: Path) -> Package:
 
     Raises:
         Refused: a file says something that no model of this component can be.
+        OSError: the disk cannot read one.
     """
     model, labels, package = (_json(folder, name) for name in ("model.json", "labels.json", "package.json"))
     try:
@@ -116,11 +122,16 @@ def read(folder: Path) -> Package:
             temperature=float(model["temperature"]),
             uncertain_below=float(model["uncertain_below"]),
             golden=golden,
+            unknown_above_energy=_optional(model.get("unknown_above_energy")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(f"model.json, labels.json, package.json or golden.json is malformed: {error!r}") from None
     _check(read_, model)
     return read_
+
+
+def _optional(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _check(package: Package, model: Mapping[str, Any]) -> None:
@@ -129,10 +140,12 @@ def _check(package: Package, model: Mapping[str, Any]) -> None:
         raise Refused(f"the input shape is {shape}; this component feeds [1, 3, height, width]")
     if not package.labels or len(set(package.labels)) != len(package.labels):
         raise Refused(f"labels.json must name at least one label, each once; it has {list(package.labels)}")
-    if not package.temperature > 0:
+    if not 0 < package.temperature < math.inf:
         raise Refused(f"temperature is {package.temperature}; it must be above 0")
     if not 0 <= package.uncertain_below <= 1:
         raise Refused(f"uncertain_below is {package.uncertain_below}; it must be between 0 and 1")
+    if package.unknown_above_energy is not None and not math.isfinite(package.unknown_above_energy):
+        raise Refused(f"unknown_above_energy is {package.unknown_above_energy}; it must be a number, or be left out")
     if not package.golden:
         raise Refused("golden.json names no image: nothing proves that the model works on this device")
     for golden in package.golden:
@@ -145,5 +158,5 @@ def _check(package: Package, model: Mapping[str, Any]) -> None:
 def _json(folder: Path, name: str) -> Any:
     try:
         return json.loads((folder / name).read_bytes())
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, ValueError, RecursionError) as error:
         raise Refused(f"{name} cannot be read: {error}") from None

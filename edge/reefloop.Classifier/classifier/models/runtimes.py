@@ -1,72 +1,70 @@
-"""What executes a model. One small protocol, one record per way to do it, best first."""
+"""What executes a model: one small protocol, one row per way to do it."""
 
-import importlib.util
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from classifier.models import dlr
+from classifier.models.package import Package, Refused
+
 Array = npt.NDArray[np.float32]
+
+PORTABLE: Final = "onnxruntime-portable"
 
 
 class Runtime(Protocol):
-    """A loaded model: one input tensor in, its logits (one per label) out."""
+    """A loaded model: one input tensor in, its logits (one per label) out. Asked by one thread at a time."""
 
     def __call__(self, image: Array) -> Array: ...
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One way to run a package: `name` is what the device reports, `load` may fail with any exception."""
-
-    name: str
-    load: Callable[[], Runtime]
-
-
-def candidates(package: Path, *, input_name: str, output: str, threads: int) -> Iterator[Candidate]:
-    """The ways to run this package on this device, best first; the portable model is always the last."""
-    compiled = package / "compiled"
-    if any(compiled.rglob("*.so")) and importlib.util.find_spec("dlr"):
-        yield Candidate("dlr", lambda: _Dlr(compiled, input_name))
-    for path in sorted(compiled.rglob("*.onnx")):
-        yield Candidate("onnxruntime-compiled", lambda path=path: _Onnx(path, input_name, output, threads))  # type: ignore[misc]
-    yield Candidate("onnxruntime-portable", lambda: _Onnx(package / "model.onnx", input_name, output, threads))
-
-
 class _Onnx:
-    def __init__(self, path: Path, input_name: str, output: str, threads: int) -> None:
+    def __init__(self, path: Path, package: Package, threads: int) -> None:
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = settings.inter_op_num_threads = threads
         # Threads that spin while they wait for work cost a battery, and a core to everybody else on the device.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         settings.log_severity_level = 3
         self._session: Any = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-        self._input, self._output = input_name, output
+        self._input, self._outputs = package.input_name, [package.output]
 
     def __call__(self, image: Array) -> Array:
-        (logits,) = self._session.run([self._output], {self._input: image})
+        (logits,) = self._session.run(self._outputs, {self._input: image})
         return np.asarray(logits, dtype=np.float32).reshape(-1)
 
 
-class _Dlr:
-    """A model that SageMaker Neo compiled, on the Deep Learning Runtime.
+def _dlr(path: Path, package: Package, threads: int) -> Runtime:
+    return dlr.DlrModel.load(path, input_name=package.input_name, shape=package.shape, threads=threads)
 
-    https://neo-ai-dlr.readthedocs.io/en/latest/python-api.html and, for its telemetry,
-    https://github.com/neo-ai/neo-ai-dlr#readme
+
+# Name, what the artifact holds where it is possible, and how the first such file is loaded; the best first.
+_WAYS: Final[tuple[tuple[str, str, Callable[[Path, Package, int], Runtime]], ...]] = (
+    ("dlr", f"compiled/**/{dlr.LIBRARY}", _dlr),
+    ("onnxruntime-compiled", "compiled/**/*.onnx", _Onnx),
+    (PORTABLE, "model.onnx", _Onnx),
+)
+
+
+def names(folder: Path) -> list[str]:
+    """The ways to run the package in `folder`, best first; the portable model is always the last."""
+    return [name for name, pattern, _ in _WAYS if any(folder.glob(pattern))]
+
+
+def load(name: str, package: Package, *, threads: int) -> Runtime:
+    """The model of a package on the runtime of this name.
+
+    Raises:
+        Refused: the package holds nothing for it, or it does not load.
     """
-
-    def __init__(self, folder: Path, input_name: str) -> None:
-        import dlr
-        from dlr.counter.phone_home import PhoneHome
-
-        # Before the first model: DLR reports its use over the network until told not to.
-        PhoneHome.disable_feature()
-        self._model: Any = dlr.DLRModel(str(folder), "cpu", 0)
-        self._input = input_name
-
-    def __call__(self, image: Array) -> Array:
-        return np.asarray(self._model.run({self._input: image})[0], dtype=np.float32).reshape(-1)
+    for known, pattern, make in _WAYS:
+        if known == name and (found := sorted(package.folder.glob(pattern))):
+            try:
+                return make(found[0], package, threads)
+            # A runtime raises its own kinds of errors on a bad file; whichever it is, this way to run the model is out.
+            except Exception as error:
+                raise Refused(f"does not load: {error}") from None
+    raise Refused(f"the package holds nothing for the runtime {name!r}; it holds {', '.join(names(package.folder))}")

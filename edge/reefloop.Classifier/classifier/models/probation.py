@@ -1,0 +1,108 @@
+"""A new model is on probation for its first minutes: if the component keeps ending under it, the one before comes back.
+
+What is counted is processes that began to serve it and did not come to a clean end. A crash, a kill by the watchdog or
+by the kernel, and a power cut look the same from here, so two power cuts within five minutes of a new model's start
+send it back too: the one before serves, and the new one is not tried again until the link leads to other content. A
+device whose power is cut every few minutes has to end the component by SIGTERM first, or new models never stay. The
+first model of all has none before it: it serves on, however often the component ends.
+"""
+
+import threading
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from classifier.models.proof import Proof
+from classifier.models.state import Refusal, State, Trial
+
+SECONDS: Final = 300.0
+"""A model that has served as long in one go is off probation."""
+UNCLEAN_ENDS: Final = 2
+"""As many send it back."""
+
+
+class Probation:
+    """The state on disk, and how it changes. Where the disk takes no change, OSError is raised and nothing has changed,
+    unless a method says otherwise. Thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self.state = State.read(path)
+        self._counted = ""
+
+    def first_choice(self, last: str, present: Collection[str]) -> tuple[str, str]:
+        """Of the models that are present the one to serve at the start, and why that is not the `last` one."""
+        trial = self.state.trial
+        if trial is None or trial.before not in present:
+            return last, ""
+        reason = (
+            f"the component ended {trial.begun} times within {SECONDS:.0f} seconds of serving it; the model before it "
+            "serves again"
+        )
+        try:
+            if trial.begun >= UNCLEAN_ENDS:
+                self.refuse(trial.model, reason)
+                return trial.before, reason
+            if trial.model == last:
+                self.begin(trial.model, trial.before)
+        except OSError as error:
+            if trial.begun < UNCLEAN_ENDS:
+                reason = f"its probation cannot be recorded, so the model before it serves: {error}"
+            return trial.before, reason
+        return last, ""
+
+    def begin(self, model: str, before: str) -> None:
+        """`model` is about to be loaded for the first time in this process; `before` is what to go back to.
+
+        Raises:
+            OSError: a crash would not be counted, so the model must not be loaded.
+        """
+        trial = self.state.trial
+        begun = trial.begun if trial and trial.model == model else 0
+        self._update(trial=Trial(model, before, begun + 1))
+        self._counted = model
+
+    def clean_end(self) -> None:
+        """This process ends because it was told to."""
+        with self._lock:
+            counted, self._counted = self._counted, ""
+        trial = self.state.trial
+        if trial and trial.model == counted:
+            self._update(trial=replace(trial, begun=max(0, trial.begun - 1)))
+
+    def set(self, trial: Trial | None) -> None:
+        """None is on trial any more, or the one that was before."""
+        if trial != self.state.trial:
+            self._update(trial=trial)
+        self._counted = trial.model if trial else ""
+
+    def refuse(self, model: str, reason: str) -> None:
+        """The model on trial goes. Where the disk does not take that, this process remembers it."""
+        changes = {"trial": None, "refusal": Refusal(model, reason)}
+        try:
+            self._update(**changes)
+        except OSError:
+            self.state = replace(self.state, **changes)  # type: ignore[arg-type]
+            raise
+
+    def forgive(self) -> None:
+        """A model that went may be tried again when it comes again."""
+        if self.state.refusal:
+            self._update(refusal=None)
+
+    def proof(self, model: str, machinery: str) -> Proof | None:
+        """What was proved of a model on this machinery."""
+        return self.state.proofs.get(model) if self.state.proved_with == machinery else None
+
+    def proved(self, model: str, proof: Proof, machinery: str, *, present: Collection[str]) -> None:
+        """Remember a proof beside those of the models that are present."""
+        known = self.state.proofs if self.state.proved_with == machinery else {}
+        kept = {name: known[name] for name in present if name in known}
+        self._update(proofs={**kept, model: proof}, proved_with=machinery)
+
+    def _update(self, **changes: Any) -> None:
+        with self._lock:
+            changed = replace(self.state, **changes)
+            changed.write(self._path)
+            self.state = changed
