@@ -17,7 +17,7 @@ from classifier.uplink.window import Window
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 5.0
 FIRST_RETRY_SECONDS: Final = 0.5
 LAST_RETRY_SECONDS: Final = 15.0
 """Nucleus lite says at once that there is no link: to ask it so often costs nothing but that."""
@@ -80,12 +80,14 @@ class Sender:
         self._window = Window()
 
     def step(self) -> float:
-        """Send what may leave now; returns the seconds until there may be more, a second at most."""
+        """Send what may leave now; returns the seconds until there may be more, a few at most."""
         now = self._clock.elapsed()
         self._listen(now)
         self._hear(now)
         self._window.expire(now)
         waits = [LONGEST_PAUSE_SECONDS, self._send(now), self._window.wait(now)]
+        if self._window.silent and self._listening:
+            self._say("what was sent is not acknowledged")
         waits += [each for each in (self._subscribing.wait(now), self._refused.wait(now)) if each]
         return max(0.01, min(waits))
 
@@ -110,6 +112,7 @@ class Sender:
             self._say(f"acknowledgements cannot be subscribed to: {error}")
             self._subscribing.failed(now)
             return
+        self.trouble = ""
         self._subscribing.succeeded()
         self._refused.succeeded()
         self._window.begin_anew()
@@ -133,9 +136,9 @@ class Sender:
                 self._delete(believed)
 
     def _delete(self, ack: Ack) -> None:
+        self.trouble = ""
         if self._spool.acknowledge(ack):
             self._window.of(Stream(ack.boot, ack.kind)).pause.succeeded()
-            self.trouble = ""
 
     # ---- Records -----------------------------------------------------------------------------------------------------
 
@@ -164,10 +167,9 @@ class Sender:
         new_alert = stream.kind == "alert" and self._spool.records(stream, after=progress.tried, limit=1)
         if not new_alert and (self._refused.wait(now) or not self._listening):
             return []
-        if progress.cursor < progress.published:
-            records = self._spool.records(stream, after=progress.cursor) if again else []
-            if records and records[0].seq <= progress.published:
-                return records[:1] if self._window.silent else records
+        records = self._spool.records(stream, after=progress.cursor) if again else []
+        if records and (records[0].seq <= progress.published or not room):
+            return records[:1] if self._window.silent else records
         return self._spool.records(stream, after=max(progress.cursor, progress.published)) if room else []
 
     def _publish(self, stream: Stream, records: list[Record], now: float) -> float:
@@ -194,6 +196,7 @@ class Sender:
                 self._window.may_have_left(stream, last)
             self._window.begin_anew()
             self._refused.failed(now)
+            progress.tried = max([last, *(each.seq for each in self._spool.records(stream, after=progress.tried))])
             raise
         self._window.sent(stream, first, last, now)
         self._refused.succeeded()

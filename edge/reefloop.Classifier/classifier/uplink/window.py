@@ -38,7 +38,7 @@ class Progress:
     probes: int = 0
     """Since the last acknowledgement of any stream."""
     pause: Backoff = field(default_factory=_pause)
-    """While others are acknowledged and this one is not."""
+    """Grows while this stream is not acknowledged. The end of silence grants every stream one try."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class InFlight:
 
     stream: Stream
     last: int
+    again: bool
     sent_at: float
     expires: float
 
@@ -55,13 +56,14 @@ class Window:
     """Go-back-N for every stream: a batch that is not acknowledged in time is sent again with all that followed it.
 
     While nothing at all is acknowledged, what was sent before is sent again only as probes: one record at a time, of
-    each stream in turn, after pauses that grow. A classic nucleus keeps whatever it is given during days without a
-    link, and sends all of it afterwards.
+    each stream in turn, after pauses that grow. So is what is new, once a few batches are unanswered: a classic nucleus
+    keeps whatever it is given during days without a link, and sends all of it afterwards.
     """
 
     def __init__(self) -> None:
         self.silent = 0
-        """Batches that expired since the last acknowledgement."""
+        """How many batches were sent and expired since the last acknowledgement, without their repetitions; at least
+        one if anything did."""
         self._progress: dict[Stream, Progress] = {}
         self._in_flight: list[InFlight] = []
         self._heard_at = float("-inf")
@@ -79,11 +81,11 @@ class Window:
         return sorted(streams, key=lambda stream: self.of(stream).probes) if self.silent else list(streams)
 
     def room(self, kind: str) -> bool:
-        """Whether a batch that was not sent before may leave now."""
+        """Whether a batch that was not sent before may leave now, and be no probe."""
         return len(self._in_flight) < IN_FLIGHT[kind] and self.silent + len(self._in_flight) < PATIENCE
 
     def room_again(self, stream: Stream, now: float) -> bool:
-        """Whether a batch that was sent before may leave now."""
+        """Whether a batch that was sent before, or a probe, may leave now."""
         if self.silent and (self._in_flight or self._silence.wait(now)):
             return False
         return len(self._in_flight) < IN_FLIGHT[stream.kind] and not self.of(stream).pause.wait(now)
@@ -91,15 +93,14 @@ class Window:
     def sent(self, stream: Stream, first: int, last: int, now: float) -> None:
         """The nucleus took a batch."""
         progress = self.of(stream)
-        if first > progress.published:
-            progress.timed = progress.timed or (last, now)
-        else:
-            progress.timed = None  # which sending is acknowledged cannot be told: Karn, in RFC 6298
-            progress.probes += 1
+        progress.probes += bool(self.silent)
+        again = first <= progress.published
+        # Which of several sendings is acknowledged cannot be told: Karn's algorithm, RFC 6298, section 3.
+        progress.timed = None if again else progress.timed or (last, now)
         self.may_have_left(stream, last)
         progress.cursor = max(progress.cursor, last)
         expires = now + self._trip.timeout * self._random.uniform(1.0, 1.25)
-        self._in_flight.append(InFlight(stream, last, now, expires))
+        self._in_flight.append(InFlight(stream, last, again, now, expires))
 
     def may_have_left(self, stream: Stream, last: int) -> None:
         """From now on an acknowledgement of these records is believed."""
@@ -117,10 +118,11 @@ class Window:
         if progress.timed and progress.timed[0] <= through:
             self._trip.measured(now - progress.timed[1])
             progress.timed = None
+        for each in self._progress.values() if self.silent else ():
+            each.probes = 0
+            each.pause.skip()
         self._heard_at, self.silent = now, 0
         self._silence.succeeded()
-        for each in self._progress.values():
-            each.probes = 0
         return Ack(ack.boot, ack.kind, through) if through else None
 
     def expire(self, now: float) -> None:
@@ -132,11 +134,10 @@ class Window:
             if progress.timed:
                 self._trip.missed()
             progress.cursor, progress.timed = 0, None
+            progress.pause.failed(now)
             if lost[0].sent_at > self._heard_at:
-                self.silent += len(lost)
+                self.silent = max(1, self.silent + sum(not each.again for each in lost))
                 self._silence.failed(now)
-            else:
-                progress.pause.failed(now)
 
     def begin_anew(self) -> None:
         """The nucleus was disconnected, or is another: nothing is on its way, and everything may be sent at once."""
@@ -147,9 +148,8 @@ class Window:
             progress.pause.succeeded()
 
     def wait(self, now: float) -> float:
-        """Seconds until a batch expires or a probe is due; infinite when neither will be."""
-        times = [each.expires - now for each in self._in_flight]
-        if self.silent and not self._in_flight:
-            times.append(self._silence.wait(now))
-        times += [pause for each in self._progress.values() if (pause := each.pause.wait(now))]
-        return max(0.0, min(times, default=float("inf")))
+        """Seconds until a batch expires or a pause ends; infinite when neither will. What is over now is no reason to
+        look again."""
+        pauses = [self._silence.wait(now), *(each.pause.wait(now) for each in self._progress.values())]
+        times = [*pauses, *(each.expires - now for each in self._in_flight)]
+        return min((each for each in times if each > 0), default=float("inf"))
