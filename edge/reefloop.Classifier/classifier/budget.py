@@ -21,6 +21,7 @@ from classifier.spool import Ledger, Spool
 _CELL: Final = 60.0
 _HOUR: Final = 60
 _DAY: Final = 24 * 60
+_NEVER: Final = 2**62
 SHARES: Final[Mapping[str, float]] = {"frame": 0.6, "summary": 0.8, "health": 0.9, "alert": 1.0}
 """How much of a budget may be gone once something of a priority is spent: the rest is for what matters more."""
 
@@ -132,11 +133,12 @@ class Budget:
 
     def _keep(self, now: int, cells: Mapping[int, int]) -> None:
         self._cells = {cell: size for cell, size in self._cells.items() if cell >= now - _DAY}
+        oldest = now - _DAY
         while not self._spool.keep(
-            Ledger(self._running, self._boot, self._elapsed, cells), oldest=now - _DAY, identity=self._identity
+            Ledger(self._running, self._boot, self._elapsed, cells), oldest=oldest, identity=self._identity
         ):
             self._adopt(now)
-            cells = self._cells
+            cells, oldest = self._cells, _NEVER  # the other database may have counted time otherwise
         self._kept = now
 
     def _adopt(self, now: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 SCHEMA: Final = 1
 PAGE: Final = 4096
+_SLACK: Final = 16
 _TABLES: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
     "CREATE TABLE boots (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)",
@@ -26,9 +27,10 @@ _TABLES: Final = (
 # Frames are checked when they are read: a check of all of them takes minutes on a slow card.
 _CHECKED: Final = ("meta", "boots", "messages", "evicted", "ledger")
 _PRAGMAS: Final = (
+    # First: then there is no shared memory file. A second process learns at once that it is one too many.
+    "locking_mode = EXCLUSIVE",
     f"page_size = {PAGE}",
     "auto_vacuum = INCREMENTAL",
-    "locking_mode = EXCLUSIVE",  # no shared memory file; and a second process learns at once that it is one too many
     "journal_mode = WAL",
     "synchronous = FULL",
     "temp_store = MEMORY",
@@ -45,9 +47,9 @@ class Corrupt(sqlite3.DatabaseError):
 class Database:
     """One connection. Whatever SQLite raises goes through. Not thread-safe.
 
-    The bound is kept by parts of sixteen: two are for the write-ahead log (the largest transaction, and what is not
-    yet checkpointed before it), fourteen for the file, of which one stays free, so that a transaction always fits and
-    what is evicted can be chosen with the new ones in place.
+    The largest transaction is a sixteenth of the bound. Twice that, and some pages that every transaction writes, are
+    for the write-ahead log: the transaction, and what is not yet checkpointed before it. The rest is the file's, of
+    which a sixteenth stays free, so that a transaction always fits and what is evicted is chosen with the new in place.
     """
 
     def __init__(self, path: Path | None, *, lost: bool) -> None:
@@ -118,8 +120,8 @@ class Database:
     def bound(self, max_bytes: int) -> None:
         """Take a bound; a file that is larger shrinks as far as it holds free pages."""
         self.largest = max_bytes // 16
-        self._limit = max_bytes * 13 // 16 // PAGE
-        pages = max_bytes * 14 // 16 // PAGE
+        pages = (max_bytes - 2 * self.largest) // PAGE - _SLACK
+        self._limit = pages - self.largest // PAGE
         self.connection.execute(f"PRAGMA wal_autocheckpoint = {max(1, self.largest // 2 // PAGE)}")
         self.connection.execute(f"PRAGMA journal_size_limit = {2 * self.largest}")
         while (excess := self.one("PRAGMA page_count") - pages) > 0 and self.one("PRAGMA freelist_count"):

@@ -9,6 +9,7 @@ from classifier.spool.store import Store
 
 FILE: Final = "spool.db"
 _ASIDE: Final = "spool.corrupt-"
+_HEAD: Final = b"SQLite format 3\0"
 _LOGS: Final = ("-wal", "-shm", "-journal")
 # https://www.sqlite.org/rescode.html: what the disk does to a database that is whole. All else is damage.
 _DISK: Final = frozenset(
@@ -46,24 +47,20 @@ def open_on_disk(folder: Path, *, damage: Exception | None = None) -> tuple[Stor
     """The database of a folder, or a new one where there is none or `damage` was found in it; and what was amiss.
 
     Raises:
+        sqlite3.Error: the file is damaged, if that is what `corrupt` makes of it: call again and name it.
         OSError, sqlite3.Error: the disk does not work.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    trouble = ""
-    for _ in range(2):
-        reason = str(damage) if damage else _at_first_sight(folder)
-        if reason:
-            trouble = f"a corrupt spool was set aside as {_set_aside(folder).name}: {reason}"
-        fresh = not (folder / FILE).exists()
-        try:
-            return Store(folder / FILE, lost=any(folder.glob(f"{_ASIDE}*"))), trouble
-        except (sqlite3.Error, OSError) as error:
-            if fresh:
-                _discard(folder / FILE)
-            if fresh or not corrupt(error):
-                raise
-            damage = error
-    raise OSError(f"{folder / FILE} is damaged and cannot be set aside: {damage}")
+    path, trouble = folder / FILE, ""
+    if reason := str(damage) if damage else _at_first_sight(folder):
+        trouble = f"a corrupt spool was set aside as {_set_aside(folder).name}: {reason}"
+    fresh = not path.exists()
+    try:
+        return Store(path, lost=any(folder.glob(f"{_ASIDE}*"))), trouble
+    except (sqlite3.Error, OSError):
+        if fresh:
+            _discard(path)
+        raise
 
 
 def make_room(folder: Path) -> None:
@@ -78,8 +75,10 @@ def _at_first_sight(folder: Path) -> str:
     logs = [path.with_name(FILE + suffix) for suffix in _LOGS]
     if odd := [each.name for each in (path, *logs) if each.exists() and not each.is_file()]:
         return f"{odd[0]} is no file"
-    if path.exists() and not path.stat().st_size:
-        return f"{FILE} is empty"
+    if path.exists():
+        with path.open("rb") as file:
+            if (head := file.read(len(_HEAD))) != _HEAD:
+                return f"{FILE} is {'not a database' if head else 'empty'}"
     if not path.exists() and not path.is_symlink() and (left := [log.name for log in logs if log.exists()]):
         return f"{left[0]} is there without {FILE}"
     return ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from classifier.clock import Clock
-from classifier.spool.entries import EVICTED
+from classifier.spool.entries import EVICTED, FRAME, Row
 from classifier.spool.files import corrupt, full, make_room, open_on_disk
 from classifier.spool.store import Store
 
@@ -40,9 +40,12 @@ class Place:
         self.evicted: Counter[str] = Counter(dict.fromkeys(EVICTED, 0))
         self.trouble = ""
         self._seen: set[str] = set()
-        self._left: list[Store] = []
+        self._doubtful: list[Row] = []
         self._retry_at = 0.0
-        self.store = self._open(None)
+        try:
+            self.store = self._on_disk(None, self._settle)
+        except (sqlite3.Error, OSError) as reason:
+            self.store = self._in_memory(reason)
 
     def do(self, work: Callable[[Store], _Result], *, need: int = 0, sparing: int = 0) -> _Result:
         """Do it in the store. On trouble, move and do it there.
@@ -83,68 +86,80 @@ class Place:
         if self.store.on_disk or self._clock.elapsed() < self._retry_at:
             return
         self._retry_at = self._clock.elapsed() + RETRY_SECONDS
+        memory, trouble = self.store, self.trouble
         with contextlib.suppress(sqlite3.Error, OSError):
-            disk, trouble = open_on_disk(self._folder)
-            try:
-                self._settle(disk)
-                self._move(disk)
-            except BaseException:
-                disk.close()
-                # A part may be there: what comes now is not of the same streams.
-                self.boot = new_boot(self._clock)
-                raise
-            self.store.close()
-            self.store = disk
-            self.trouble = trouble or self.trouble.replace("is in memory", "was in memory")
+            self.store = self._on_disk(None, self._move)
+            memory.close()
+            if self.trouble == trouble:
+                self.trouble = trouble.replace("is in memory", "was in memory")
             log.warning("the spool is on the disk again")
 
     def _move(self, disk: Store) -> None:
-        for before in self._left:
-            disk.drop(before.doubtful)
+        self._settle(disk)
+        disk.drop(self._doubtful)
+        self._doubtful.clear()
         disk.begin(self.store.boots())
         while rows := self.store.some(disk.largest):
-            self._trim(disk)
             # A bound that became smaller meanwhile may leave no room for a large frame.
-            if fitting := [row for row in rows if row.size <= disk.largest]:
-                disk.add(fitting, last_at=self.last_at)
-            self.evicted.update({"frame": len(rows) - len(fitting)})
+            fitting = [row for row in rows if row.size <= disk.largest]
+            disk.add(fitting, last_at=self.last_at)
+            self.boot = new_boot(self._clock)
+            self.evicted.update({FRAME: len(rows) - len(fitting)})
             self.store.drop(rows)
-        self._trim(disk)
+            self._trim(disk)
         self._tell(disk)
-        self._left.clear()
 
     def _leave(self, error: Exception) -> None:
         self.store.close()
-        self._left.append(self.store)
+        self._doubtful += self.store.doubtful
         self.boot = new_boot(self._clock)
-        self.store = self._open(error)
-
-    def _open(self, error: Exception | None) -> Store:
-        """The store on the disk, a new one there if `error` means that it is damaged, else one in memory."""
         try:
-            if error is not None and not corrupt(error):
-                raise error
-            store, trouble = open_on_disk(self._folder, damage=error)
-            try:
-                self._settle(store)
-            except BaseException:
-                store.close()
-                raise
+            self.store = self._on_disk(error, self._settle)
         except (sqlite3.Error, OSError) as reason:
-            store, trouble = Store(None, lost=True), f"the spool is in memory: {reason}"
-            self._retry_at = self._clock.elapsed() + RETRY_SECONDS
-            self._settle(store)
-        if trouble:
-            self.trouble = trouble
-            log.error("%s", trouble)
+            self.store = self._in_memory(reason)
+
+    def _in_memory(self, reason: Exception) -> Store:
+        self._say(f"the spool is in memory: {reason}")
+        self._retry_at = self._clock.elapsed() + RETRY_SECONDS
+        store = Store(None, lost=True)
+        self._settle(store)
         return store
+
+    def _on_disk(self, error: Exception | None, prepare: Callable[[Store], None]) -> Store:
+        """The store on the disk, prepared; a new one if `error`, or one on the way, means that it is damaged.
+
+        Raises:
+            sqlite3.Error, OSError: the disk does not work.
+        """
+        for _ in range(3):
+            if error is not None and not corrupt(error):
+                break
+            store = None
+            try:
+                store, trouble = open_on_disk(self._folder, damage=error)
+                if trouble:
+                    self._say(trouble)
+                prepare(store)
+            except (sqlite3.Error, OSError) as another:
+                error = another
+                if store is not None:
+                    store.close()
+                    self._doubtful += store.doubtful
+            else:
+                return store
+        assert error is not None  # noqa: S101  of three tries none returned
+        raise error
+
+    def _say(self, trouble: str) -> None:
+        self.trouble = trouble
+        log.error("%s", trouble)
 
     def _settle(self, store: Store) -> None:
         if store.identity not in self._seen:
             self._seen.add(store.identity)
             self.evicted.update(store.evicted())
             self.last_at = max(self.last_at, int(store.meta("last_at")))
-        store.begin([self.boot])
+        store.begin([])
         self._bound(store)
         self._tell(store)
 

@@ -185,7 +185,10 @@ class Spool:
         return self._do(Store.ledger)
 
     def keep(self, ledger: Ledger, *, oldest: int, identity: str) -> bool:
-        """Write these cells durably and forget those before the oldest, unless the database is another one now."""
+        """Write these cells durably; of those that are there, forget the ones before the oldest.
+
+        False, and nothing done, if the database is another one by now.
+        """
 
         def keep(store: Store) -> bool:
             if store.identity != identity:

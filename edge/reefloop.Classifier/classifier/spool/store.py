@@ -18,14 +18,14 @@ _STREAM: Final = "kind = ? AND boot = (SELECT id FROM boots WHERE name = ?)"
 class Store(Database):
     """Messages, frames, counts and the ledger. Every method that writes is one transaction, durable on return."""
 
-    doubtful: Sequence[Row] = ()
-    """Of a transaction that failed: SQLite does not say whether the disk has it."""
+    doubtful: Sequence[MessageRow] = ()
+    """Of a transaction that failed: nobody knows whether the disk has it."""
 
     # --- in --------------------------------------------------------------------------------------------------------
 
     def add(self, rows: Sequence[Row], *, last_at: int) -> None:
         """Keep these, and the last time that was given to one."""
-        self.doubtful = rows
+        self.doubtful = [row for row in rows if isinstance(row, MessageRow)]
         with self.transaction():
             for row in rows:
                 if isinstance(row, MessageRow):
@@ -202,7 +202,7 @@ class Store(Database):
             return Ledger(float(running), str(boot), float(elapsed), {int(cell): int(size) for cell, size in cells})
 
     def keep(self, ledger: Ledger, *, oldest: int) -> None:
-        """Write the cells of a ledger; those before the oldest are forgotten."""
+        """Write cells of a ledger; of those that are there, the ones before the oldest are forgotten."""
         state = json.dumps([ledger.running, ledger.boot, ledger.elapsed])
         with self.transaction():
             self.connection.execute("DELETE FROM ledger WHERE minute < ?", (oldest,))
