@@ -45,7 +45,15 @@ RULES: dict[str, tuple[set[str], set[str] | None]] = {
     "workstation": ({"workstation"}, set()),
     "offline": ({"offline"}, None),
     "console": (
-        {"console", "offline", "settings", "reefloop.archive", "reefloop.compilation.contents", *DECLARATIONS},
+        {
+            "console",
+            "offline",
+            "settings",
+            "reefloop.archive",
+            "reefloop.compilation.contents",
+            "reefloop.deployment.records",
+            *DECLARATIONS,
+        },
         None,
     ),
 }

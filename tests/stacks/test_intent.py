@@ -1,11 +1,10 @@
 """What each stack is for, stated as properties of its template."""
 
-import json
 from collections.abc import Callable
 
 import pytest
 
-from tests.stacks.conftest import Templates, definition, listed, only, resources, statements, text
+from tests.stacks.conftest import Templates, definition, only, resources, text
 
 
 def test_buckets_refuse_plain_http_and_the_public(configuration: Templates) -> None:
@@ -51,43 +50,6 @@ def test_passing_a_role_is_bound_to_sagemaker(configuration: Templates) -> None:
     for statement in passes:
         assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
         assert "*" not in text(statement["Resource"])
-
-
-def test_a_device_writes_under_its_own_name_only(sandbox: Templates) -> None:
-    device = statements(sandbox["deployment"], "TokenExchangeRole")
-    written = [text(one) for statement in device if "s3:PutObject" in statement["Action"]
-               for one in listed(statement["Resource"])]  # fmt: skip
-    assert len(written) == 2
-    assert all("/${credentials-iot:ThingName}/*" in resource for resource in written)
-    assert not [one for statement in device for one in listed(statement["Action"]) if one.startswith("s3:Delete")]
-
-
-def test_code_and_model_go_to_groups_of_their_own(sandbox: Templates) -> None:
-    deployment = only(sandbox["deployment"], "AWS::GreengrassV2::Deployment")
-    assert list(deployment["Components"]) == ["reefloop.Classifier"]
-    assert "BaseGroup" in text(deployment["TargetArn"])
-    states = definition(sandbox["deployment"])["States"]
-    assert "CanaryGroup" in states["DeployCanary"]["Parameters"]["group_arn"]
-    assert "FleetGroup" in states["DeployFleet"]["Parameters"]["group_arn"]
-
-
-def test_the_classifier_is_a_component_version_that_comes_and_goes_with_its_content(sandbox: Templates) -> None:
-    deployment = sandbox["deployment"]
-    (resource,) = [one for one in deployment["Resources"].values() if one["Type"].endswith("ComponentVersion")]
-    recipe = json.loads(text(resource["Properties"]["InlineRecipe"]))
-    used = only(deployment, "AWS::GreengrassV2::Deployment")["Components"]["reefloop.Classifier"]["ComponentVersion"]
-    assert resource["DeletionPolicy"] == "Delete"
-    assert recipe["ComponentVersion"] == used
-    assert recipe["ComponentConfiguration"]["DefaultConfiguration"]["poll_seconds"] == "5"
-    assert len(json.dumps(recipe)) < 8000
-    assert recipe["Manifests"][0]["Artifacts"][0]["Uri"].endswith(".zip")
-
-
-def test_devices_hear_of_new_code_only_when_they_may_fetch_it(sandbox: Templates) -> None:
-    deployment = sandbox["deployment"]["Resources"]
-    (base,) = [one for one in deployment.values() if one["Type"] == "AWS::GreengrassV2::Deployment"]
-    (policy,) = [name for name in deployment if "TokenExchangeRoleDefaultPolicy" in name]
-    assert policy in base["DependsOn"]
 
 
 def test_the_loop_runs_the_four_stages_and_stops_when_there_is_nothing_to_do(sandbox: Templates) -> None:
