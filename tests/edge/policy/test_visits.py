@@ -161,6 +161,12 @@ def test_a_camera_that_pauses_does_not_make_two_visits_one() -> None:
     assert summary(subject, 300.0)["species"]["crab"]["visits"] == 5
 
 
+def test_frames_that_come_faster_than_any_camera_still_count() -> None:
+    subject = policy()
+    watch(subject, [seen(0.001 * n) for n in range(8)])
+    assert summary(subject, 1.0)["species"]["crab"]["visits"] == 1
+
+
 def test_the_frame_that_shows_it_for_sure_raises_the_alert_and_doubtful_ones_need_another() -> None:
     assert [at for at, _ in watch(policy(watch_list=("crab",)), [seen(0.5 * n) for n in range(9)])] == [0.0]
     doubtful = [seen(0.5 * n, like=UNSURE) for n in range(9)]

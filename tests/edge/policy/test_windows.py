@@ -51,18 +51,16 @@ def test_a_window_ends_when_its_time_is_over_and_the_next_begins_there() -> None
 
 
 def test_a_visit_across_windows_counts_in_the_one_in_which_it_was_confirmed() -> None:
-    subject = policy(summary_seconds=10.0)
-    watch(subject, [seen(9.8, like=UNSURE)])
-    first = subject.tick(10.0).summary
-    assert first is None
-    watch(subject, [seen(9.9 + 0.1 * n, "squid", UNKNOWN) for n in range(1)])
-    told = []
-    for tenth in range(100, 320):
-        subject.see(seen(tenth / 10))
-        if window := subject.tick(tenth / 10).summary:
+    subject, told = policy(summary_seconds=10.0), []
+    subject.tick(0.0)
+    for half in range(20, 62):
+        subject.see(seen(half / 2))
+        if window := subject.tick(half / 2).summary:
             told.append(window.body["species"]["crab"])
-    assert [each["visits"] for each in told] == [1, 0]
-    assert sum(each["seconds"] for each in told) == pytest.approx(20.0, abs=0.3)
+    told.append(summary(subject, 31.0)["species"]["crab"])
+    assert [each["visits"] for each in told] == [0, 1, 0, 0]
+    assert [each["frames"] for each in told] == [1, 20, 20, 1]
+    assert [each["seconds"] for each in told] == [0.0, 10.0, 10.0, 0.5]
 
 
 def test_a_window_in_which_nothing_happened_costs_no_byte() -> None:
@@ -143,12 +141,15 @@ def test_labels_that_no_compression_helps_fit_too() -> None:
 
 def test_a_species_named_other_is_added_to_the_rest() -> None:
     subject = policy()
-    watch(subject, [seen(0.5 * n, "other") for n in range(5)] + [seen(3.0, "crab")])
-    assert summary(subject, 5.0)["species"]["other"]["frames"] == 5
+    watch(subject, [seen(0.1 * n, "other") for n in range(5)] + [seen(3.0 + n, f"species {n}") for n in range(45)])
+    told = summary(subject, 50.0)["species"]
+    assert len(told) == 41
+    assert told["other"]["frames"] == 5 + 5
 
 
-def test_a_label_too_long_for_a_message_is_among_the_others_and_shortened_in_its_alert() -> None:
-    long = "x" * 5000
+@pytest.mark.parametrize("length", [129, 5000])
+def test_a_label_too_long_for_a_message_is_among_the_others_and_shortened_in_its_alert(length: int) -> None:
+    long = "x" * length
     subject = policy(watch_list=(long,))
     ((_, alert),) = watch(subject, [seen(0.5 * n, long) for n in range(5)])
     messages.fits("alert", alert.body)
