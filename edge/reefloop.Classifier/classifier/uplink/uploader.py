@@ -3,7 +3,6 @@
 import io
 import logging
 import mimetypes
-import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final
@@ -197,9 +196,14 @@ def cost(upload: StoredUpload) -> int:
 
 
 def ascii_only(text: str) -> str:
-    """A text as S3's metadata allows it: what is not printable ASCII, and %, is percent-encoded."""
-    encoded = quote(text, safe=_SAFE)
-    return encoded if len(encoded) <= METADATA_CHARACTERS else re.sub(r"%.?$", "", encoded[:METADATA_CHARACTERS])
+    """A text as S3's metadata allows it: what is not printable ASCII, and %, is percent-encoded; cut where too long."""
+    encoded = ""
+    for character in text:
+        part = quote(character, safe=_SAFE, errors="replace")
+        if len(encoded) + len(part) > METADATA_CHARACTERS:
+            break
+        encoded += part
+    return encoded
 
 
 _SAFE: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
