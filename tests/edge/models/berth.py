@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,9 +46,9 @@ class Berth:
         self.proved = 0
 
     def keeper(self, **changes: Any) -> Keeper:
-        return Keeper(
-            self.link, self.models, self.configuration, **{"clock": self.clock, "prove": self._prove, **changes}
-        )
+        """That of another process each time."""
+        given = {"clock": self.clock, "prove": self._prove, "process": uuid.uuid4().hex, **changes}
+        return Keeper(self.link, self.models, self.configuration, **given)
 
     def _prove(self, folder: Path, limits: Limits) -> proof.Proof:
         self.proved += 1

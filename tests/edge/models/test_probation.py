@@ -104,6 +104,15 @@ def test_the_clean_end_of_a_process_that_does_not_serve_the_model_on_trial_is_no
     assert gone(berth.keeper().start())
 
 
+def test_keepers_that_follow_each_other_in_one_process_count_once(berth: Berth) -> None:
+    for _ in range(5):
+        assert serving(berth.started(process="one")) == "m2"
+    berth.started(process="one").ended_cleanly()
+    berth.crash()
+    assert serving(berth.started(process="another")) == "m2"
+    assert gone(berth.keeper().start())
+
+
 def test_the_first_model_of_all_serves_on_however_often_it_ends(tmp_path: Path) -> None:
     berth = Berth(tmp_path)
     berth.deploy("m1")
@@ -212,7 +221,12 @@ GARBAGE = [
     json.dumps({"trial": None, "refusal": None, "proofs": [], "proved_with": ""}).encode(),
     json.dumps({"trial": None, "refusal": None, "proofs": {"x": 1}, "proved_with": ""}).encode(),
     json.dumps(
-        {"trial": {"model": "../..", "before": "/etc", "begun": 9}, "refusal": None, "proofs": {}, "proved_with": ""}
+        {
+            "trial": {"model": "../..", "before": "/etc", "begun": 9, "process": ""},
+            "refusal": None,
+            "proofs": {},
+            "proved_with": "",
+        }
     ).encode(),
 ]
 
@@ -235,7 +249,9 @@ def test_whatever_the_state_says_a_model_serves(tmp_path_factory: pytest.TempPat
     berth.started()
     names = [*berth.copies, "", "0" * 32, "../../.."]
     name = st.sampled_from(names)
-    trial = st.none() | st.fixed_dictionaries({"model": name, "before": name, "begun": st.integers(-1, 5)})
+    trial = st.none() | st.fixed_dictionaries(
+        {"model": name, "before": name, "begun": st.integers(-1, 5), "process": st.just("")}
+    )
     refusal = st.none() | st.fixed_dictionaries({"model": name.filter(lambda one: len(one) != 32), "reason": st.text()})
     state = {"trial": data.draw(trial), "refusal": data.draw(refusal), "proofs": {}, "proved_with": ""}
     (berth.models / "state.json").write_text(json.dumps(state))

@@ -73,13 +73,14 @@ class Keeper:
         *,
         clock: Clock | None = None,
         prove: Prove = proof.of,
+        process: str = probation.PROCESS,
     ) -> None:
         """`link` leads to what the model component brought; `folder` is this one's own, for copies and state."""
         self.serving: Model | None = None
         self._clock = clock or SystemClock()
         self._link, self._copies, self._prove = Link(link, self._clock), Copies(folder), prove
         self._limits = self._applied = Limits.of(configuration)
-        self._probation = Probation(folder / "state.json")
+        self._probation = Probation(folder / "state.json", process)
         self._told = ""
         self._since, self._stale = 0.0, False
 

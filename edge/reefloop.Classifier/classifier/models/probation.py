@@ -8,6 +8,7 @@ first model of all has none before it: it serves on, however often the component
 """
 
 import threading
+import uuid
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -20,14 +21,17 @@ SECONDS: Final = 300.0
 """A model that has served as long in one go is off probation."""
 UNCLEAN_ENDS: Final = 2
 """As many send it back."""
+PROCESS: Final = uuid.uuid4().hex
+"""Names this process, in which there may be one keeper after another."""
 
 
 class Probation:
     """The state on disk, and how it changes. Where the disk takes no change, OSError is raised and nothing has changed,
     unless a method says otherwise. Thread-safe."""
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._lock = path, threading.Lock()
+    def __init__(self, path: Path, process: str) -> None:
+        """`process` names the one that this is in."""
+        self._path, self._process, self._lock = path, process, threading.Lock()
         self.state = State.read(path)
         self._counted = ""
 
@@ -41,7 +45,7 @@ class Probation:
             "serves again"
         )
         try:
-            if trial.begun >= UNCLEAN_ENDS:
+            if trial.begun >= UNCLEAN_ENDS and trial.process != self._process:
                 self.refuse(trial.model, reason)
                 return trial.before, reason
             if trial.model == last:
@@ -53,14 +57,15 @@ class Probation:
         return last, ""
 
     def begin(self, model: str, before: str) -> None:
-        """`model` is about to be loaded for the first time in this process; `before` is what to go back to.
+        """`model` is about to be loaded in this process; `before` is what to go back to.
 
         Raises:
             OSError: a crash would not be counted, so the model must not be loaded.
         """
         trial = self.state.trial
         begun = trial.begun if trial and trial.model == model else 0
-        self._update(trial=Trial(model, before, begun + 1))
+        if not (begun and trial and trial.process == self._process):
+            self._update(trial=Trial(model, before, begun + 1, self._process))
         self._counted = model
 
     def clean_end(self) -> None:

@@ -19,6 +19,8 @@ class Trial:
     """The model to go back to."""
     begun: int
     """Processes that began to serve it and have not come to a clean end."""
+    process: str
+    """The last of them."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class State:
             if trial and trial["model"] == trial["before"]:
                 raise ValueError("a model cannot go back to itself")
             return cls(
-                trial=Trial(str(trial["model"]), str(trial["before"]), int(trial["begun"])) if trial else None,
+                trial=_trial(trial) if trial else None,
                 refusal=Refusal(str(refusal["model"]), str(refusal["reason"])) if refusal else None,
                 proofs={str(name): _proof(proof) for name, proof in found["proofs"].items()},
                 proved_with=str(found["proved_with"]),
@@ -68,6 +70,10 @@ class State:
             os.fsync(file.fileno())
         fresh.replace(path)
         flush(path.parent)
+
+
+def _trial(found: Any) -> Trial:
+    return Trial(str(found["model"]), str(found["before"]), int(found["begun"]), str(found["process"]))
 
 
 def _proof(found: Any) -> Proof:
