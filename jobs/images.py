@@ -14,8 +14,10 @@ FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 DEEP: Final = ("I", "F")
 """Grey values of 16 bits and more, of which Pillow keeps 0 to 255 and makes the rest white:
 https://pillow.readthedocs.io/en/stable/handbook/concepts.html#modes"""
-MAXIMUM_PIXELS: Final = 100_000_000
-"""As Ground Truth: https://docs.aws.amazon.com/sagemaker/latest/dg/input-data-limits.html"""
+MAXIMUM_PIXELS: Final = 64_000_000
+"""Cameras have up to 61 million. A device has half a gigabyte to spare: decoding takes eight bytes a pixel,"""
+MAXIMUM_PIXELS_OF_WEBP: Final = 32_000_000
+"""and sixteen of WebP."""
 MAXIMUM_SCANNED: Final = 2_000_000_000
 """Pixels times scans of a JPEG. A progressive one has about ten scans; each passes over the whole picture, in however
 few bytes: https://libjpeg-turbo.org/pmwiki/uploads/About/TwoIssueswiththeJPEGStandard.pdf"""
@@ -79,6 +81,8 @@ def _check(image: Image.Image, content: bytes) -> None:
     if image.mode.startswith(DEEP):
         raise UnreadableImage(f"more than 8 bits per channel ({image.mode}), which would be cut off: convert it")
     pixels = image.width * image.height
+    if image.format == "WEBP" and pixels > MAXIMUM_PIXELS_OF_WEBP:
+        raise UnreadableImage(f"a WebP of {pixels} pixels; at most {MAXIMUM_PIXELS_OF_WEBP} are decoded")
     if image.format in ("JPEG", "MPO") and pixels * content.count(START_OF_SCAN) > MAXIMUM_SCANNED:
         raise UnreadableImage(
             f"a JPEG of {content.count(START_OF_SCAN)} scans of {pixels} pixels: it would take too long, save it anew"

@@ -86,13 +86,26 @@ def bombs(side: int = 50_000) -> dict[str, bytes]:
         struct.pack("<HHII", tag, 4, 1, value)
         for tag, value in ((256, side), (257, side), (258, 8), (259, 1), (262, 1), (273, 200), (278, side), (279, 9))
     ) + bytes(400)  # fmt: skip
-    webp = b"RIFF" + struct.pack("<I", 30) + b"WEBPVP8X" + struct.pack("<IB3x", 10, 2)
-    webp += struct.pack("<I", side - 1)[:3] + struct.pack("<I", side - 1)[:3] + bytes(200)
     bmp = b"BM" + struct.pack("<IIIIIIHHIIIIII", 999, 0, 54, 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(200)
     return {
         "png": png, "jpeg": bytes(jpeg), "gif frame": bytes(gif), "gif screen": bytes(screen), "tiff": tiff,
-        "webp": webp, "bmp": bmp, "ppm": b"P6 50000 50000 255 " + bytes(200),
+        "webp": webp_that_claims(side, side), "bmp": bmp, "ppm": b"P6 50000 50000 255 " + bytes(200),
     }  # fmt: skip
+
+
+def webp_that_claims(width: int, height: int) -> bytes:
+    """An animation of small pictures on a large canvas."""
+    content = bytearray(animated("WEBP"))
+    at = content.index(b"VP8X") + 12
+    content[at : at + 6] = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
+    return bytes(content)
+
+
+def animated(form: str) -> bytes:
+    buffer = io.BytesIO()
+    pictures = [Image.new("RGB", (SIDE, SIDE), (level, 0, 0)) for level in (200, 0)]
+    pictures[0].save(buffer, form, save_all=True, append_images=pictures[1:])
+    return buffer.getvalue()
 
 
 def progressive_bomb(side: int, scans: int) -> bytes:

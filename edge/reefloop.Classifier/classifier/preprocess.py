@@ -18,8 +18,10 @@ FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What cameras write, by Pillow's names. It knows forty more, among them some that start other programs."""
 DEEP: Final = ("I", "F")
 """Grey values of 16 bits and more, of which Pillow keeps 0 to 255 and makes the rest white."""
-MAXIMUM_PIXELS: Final = 100_000_000
-"""As Ground Truth: https://docs.aws.amazon.com/sagemaker/latest/dg/input-data-limits.html"""
+MAXIMUM_PIXELS: Final = 64_000_000
+"""Cameras have up to 61 million. A device has half a gigabyte to spare: decoding takes eight bytes a pixel,"""
+MAXIMUM_PIXELS_OF_WEBP: Final = 32_000_000
+"""and sixteen of WebP."""
 MAXIMUM_SCANNED: Final = 2_000_000_000
 """Pixels times scans of a JPEG. A progressive one has about ten scans; each passes over the whole picture, in however
 few bytes: https://libjpeg-turbo.org/pmwiki/uploads/About/TwoIssueswiththeJPEGStandard.pdf"""
@@ -88,5 +90,7 @@ def _check(image: Image.Image, content: bytes) -> None:
     if image.mode.startswith(DEEP):
         raise Unreadable(f"more than 8 bits per channel ({image.mode}), which would be cut off")
     pixels = image.width * image.height
+    if image.format == "WEBP" and pixels > MAXIMUM_PIXELS_OF_WEBP:
+        raise Unreadable(f"a WebP of {pixels} pixels; at most {MAXIMUM_PIXELS_OF_WEBP} are decoded")
     if image.format in ("JPEG", "MPO") and pixels * content.count(START_OF_SCAN) > MAXIMUM_SCANNED:
         raise Unreadable(f"a JPEG of {content.count(START_OF_SCAN)} scans of {pixels} pixels: it would take too long")
