@@ -150,9 +150,11 @@ def test_a_log_whose_end_is_damaged_loses_that_end_alone(tmp_path: Path) -> None
     device = Device(tmp_path / "spool", max_bytes=16 * MIB)  # large enough that nothing is carried into the file yet
     device.spool.add(alerts(20))
     log = device.file.with_name("spool.db-wal")
-    end = log.stat().st_size
+    before = log.read_bytes()
     device.spool.add(alerts(20, first=20))
-    garble(log, end, 10**9)
+    # Where the second transaction begins in the room that the log has.
+    after = log.read_bytes()
+    garble(log, next(place for place, byte in enumerate(after) if before[place : place + 1] != bytes([byte])), 10**9)
     device.crash()
     assert device.alerts() == list(range(20))
     assert device.spool.trouble == ""

@@ -1,0 +1,273 @@
+"""A disk that is full, read-only, not there or broken: the spool lives on in memory, and goes back when that works."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from classifier import spool
+from classifier.clock import ManualClock
+from classifier.messages import Ack
+from classifier.spool import Ledger, Spool
+
+from tests.edge.any_message import alerts, message, upload
+from tests.edge.spool.conftest import MIB, Device, Disk
+
+_ERRORS = {
+    "full": sqlite3.SQLITE_FULL,
+    "read-only": sqlite3.SQLITE_READONLY,
+    "an error of the card": sqlite3.SQLITE_IOERR,
+    "an error while it is written": sqlite3.SQLITE_IOERR_FSYNC,
+    "not to be opened": sqlite3.SQLITE_CANTOPEN,
+    "locked": sqlite3.SQLITE_BUSY,
+}
+
+
+@pytest.fixture(params=_ERRORS.values(), ids=_ERRORS)
+def error(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def device(disk: Disk, device: Device) -> Device:
+    device.restart()  # on the disk that can fail
+    return device
+
+
+def minutes_later(device: Device) -> None:
+    device.clock.advance(61)
+    device.spool.add([])
+
+
+def test_what_comes_while_the_disk_fails_is_kept_in_memory(device: Device, disk: Disk, error: int) -> None:
+    device.spool.add(alerts(3))
+    disk.error = error
+    device.spool.add([*alerts(2, first=3), upload("a")])
+    assert device.spool.place == "memory"
+    assert device.spool.trouble == "the spool is in memory: the disk fails"
+    assert device.alerts() == [3, 4]
+    assert device.uploads() == ["a"]
+
+
+def test_it_goes_back_with_all_that_it_holds(device: Device, disk: Disk, error: int) -> None:
+    device.spool.add(alerts(3))
+    disk.error = error
+    device.spool.add([*alerts(2, first=3), message("summary"), upload("a", value=0.2), upload("b", value=0.7)])
+    device.spool.add(alerts(1, first=5))
+    disk.error = None
+    device.spool.add(alerts(1, first=6))
+    assert device.spool.place == "memory"  # it looks once a minute
+    minutes_later(device)
+    assert device.spool.place == "disk"
+    assert device.spool.trouble == "the spool was in memory: the disk fails"
+    device.spool.add(alerts(1, first=7))
+    device.crash()
+    assert device.alerts() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert device.uploads() == ["b", "a"]
+    assert device.spool.place == "disk"
+    for stream in device.spool.streams():
+        numbers = [record.seq for record in device.spool.records(stream)]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_it_stays_in_memory_while_the_disk_still_fails(device: Device, disk: Disk, error: int) -> None:
+    disk.error = error
+    for n in range(5):
+        device.spool.add(alerts(1, first=n))
+        minutes_later(device)
+    assert device.spool.place == "memory"
+    assert device.alerts() == [0, 1, 2, 3, 4]
+    assert len(device.spool.streams()) == 1
+
+
+def test_a_disk_that_fails_from_the_start(tmp_path: Path, disk: Disk, error: int) -> None:
+    disk.error = error
+    device = Device(tmp_path / "spool")
+    device.spool.add(alerts(2))
+    assert (device.spool.place, device.alerts()) == ("memory", [0, 1])
+    disk.error = None
+    minutes_later(device)
+    assert device.crash().place == "disk"
+    assert device.alerts() == [0, 1]
+    assert not list(device.folder.glob("spool.corrupt-*"))
+    device.close()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda spool: spool.acknowledge(Ack(spool.streams()[0].boot, "alert", 1)),
+        lambda spool: spool.uploaded(spool.next_upload().id),
+        lambda spool: spool.discard(spool.next_upload().id),
+        lambda spool: spool.resize(2 * MIB),
+        lambda spool: spool.keep(Ledger(1.0, "b", 1.0, {}), oldest=0, identity=spool.identity),
+    ],
+    ids=["acknowledge", "uploaded", "discard", "resize", "keep"],
+)
+def test_whatever_writes_may_find_the_disk_failing(
+    device: Device, disk: Disk, error: int, use: Callable[[Spool], object]
+) -> None:
+    device.spool.add([*alerts(3), upload("a")])
+    disk.error = error
+    use(device.spool)
+    disk.error = None
+    minutes_later(device)
+    assert device.spool.place == "disk"
+    assert device.alerts()[-1] == 2
+
+
+def test_a_transaction_that_may_be_on_the_disk_all_the_same_is_there_once(device: Device, disk: Disk) -> None:
+    """The sync failed, and the log had it: it is found at the next opening, though SQLite said that it failed."""
+    device.spool.add(alerts(1))
+    store = device.spool._place.store
+    commit = store.transaction
+
+    def commits_and_fails() -> object:
+        class Both:
+            def __enter__(self) -> None:
+                self.inner = commit()
+                self.inner.__enter__()
+
+            def __exit__(self, *failure: object) -> None:
+                self.inner.__exit__(None, None, None)
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+                raise error
+
+        return Both()
+
+    store.transaction = commits_and_fails  # type: ignore[method-assign, assignment]
+    device.spool.add(alerts(2, first=1))
+    assert device.spool.place == "memory"
+    minutes_later(device)
+    assert device.spool.place == "disk"
+    assert device.alerts() == [0, 1, 2]
+
+
+def test_a_move_that_breaks_off_loses_nothing_and_keeps_the_order(device: Device, disk: Disk) -> None:
+    disk.error = sqlite3.SQLITE_IOERR
+    for n in range(8):
+        device.spool.add(alerts(200, first=200 * n))
+    stream = device.stream("alert")
+    # More than one transaction may hold; the disk fails again after the first of them.
+    disk.error = None
+    store_add = spool.spool.Store.add
+    calls = []
+
+    def add(store: spool.spool.Store, rows: list[object], *, last_at: int) -> None:
+        if store.on_disk:
+            calls.append(len(rows))
+            if len(calls) > 1:
+                disk.error = sqlite3.SQLITE_IOERR
+        store_add(store, rows, last_at=last_at)  # type: ignore[arg-type]
+
+    spool.spool.Store.add = add  # type: ignore[assignment]
+    try:
+        minutes_later(device)
+    finally:
+        spool.spool.Store.add = store_add  # type: ignore[method-assign]
+    assert device.spool.place == "memory"
+    kept = device.alerts()
+    assert kept == list(range(len(kept)))
+    assert 0 < len(kept) < 1600
+    device.spool.add(alerts(1, first=1600))
+    # What comes now is of another stream: in the old one a hole would hide what is on the disk.
+    assert [s for s in device.spool.streams() if s != stream]
+    disk.error = None
+    minutes_later(device)
+    assert device.spool.place == "disk"
+    assert device.alerts() == list(range(1601))
+
+
+def test_memory_is_bounded_too(tmp_path: Path, disk: Disk) -> None:
+    disk.error = sqlite3.SQLITE_READONLY
+    device = Device(tmp_path / "spool", max_bytes=64 * MIB)
+    device.spool.add(alerts(10))
+    for n in range(40):
+        device.spool.add([upload(f"{n}", size=900_000)])
+    assert 10 * MIB < device.spool.depth().bytes <= 16 * MIB
+    assert device.alerts() == list(range(10))
+    assert device.spool.evicted["frame"] == 40 - len(device.uploads())
+    device.close()
+
+
+def test_losses_are_counted_through_all_moves(device: Device, disk: Disk) -> None:
+    def lose(key: str) -> None:
+        device.spool.add([upload(key)])
+        found = device.spool.next_upload()
+        assert found is not None
+        device.spool.discard(found.id)
+
+    lose("a")
+    disk.error = sqlite3.SQLITE_IOERR
+    lose("b")
+    disk.error = None
+    minutes_later(device)
+    lose("c")
+    assert device.spool.evicted["frame"] == 3
+    assert device.restart().evicted["frame"] == 3
+
+
+def test_a_full_disk_evicts_what_is_worth_least_and_goes_on(tmp_path: Path, disk: Disk) -> None:
+    """Full: the file cannot grow. What was freed can be written again."""
+    device = Device(tmp_path / "spool")
+    device.spool.add([*alerts(5), *[upload(f"{n}", size=40_000, value=n) for n in range(8)]])
+    aside = device.folder / "spool.corrupt-9"
+    aside.write_bytes(b"only to be looked at")
+    connection = device.spool._place.store.connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+    device.spool.add([upload("late", size=40_000, value=99), *alerts(1, first=5)])
+    assert (device.spool.place, device.spool.trouble) == ("disk", "")
+    assert device.alerts() == [0, 1, 2, 3, 4, 5]
+    assert device.uploads()[0] == "late"
+    assert "0" not in device.uploads()
+    assert device.spool.evicted["frame"] >= 1
+    assert not aside.exists()
+    device.close()
+
+
+def test_a_full_disk_gives_no_alert_for_a_summary(tmp_path: Path) -> None:
+    device = Device(tmp_path / "spool")
+    device.spool.add(alerts(300))
+    connection = device.spool._place.store.connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+    for n in range(100):
+        device.spool.add([message("summary", n)])
+    assert device.spool.evicted["alert"] == 0
+    minutes_later(device)
+    assert len(device.alerts()) == 300
+    device.close()
+
+
+def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "work").write_text("a file")
+    clock = ManualClock()
+    found = spool.open(tmp_path / "work" / "spool", clock=clock, boot=spool.new_boot(clock), max_bytes=MIB)
+    found.add(alerts(2))
+    assert found.place == "memory"
+    assert "Not a directory" in found.trouble
+    (tmp_path / "work").unlink()
+    clock.advance(61)
+    found.add(alerts(1, first=2))
+    assert found.place == "disk"
+    (stream,) = [each for each in found.streams() if len(found.records(each)) == 2]
+    assert stream.kind == "alert"
+    found.close()
+
+
+def test_a_second_process_stays_out_of_the_file(device: Device) -> None:
+    device.spool.add(alerts(2))
+    clock = ManualClock()
+    second = spool.open(device.folder, clock=clock, boot=spool.new_boot(clock), max_bytes=MIB)
+    assert (second.place, second.trouble) == ("memory", "the spool is in memory: database is locked")
+    second.close()
+    assert device.alerts() == [0, 1]
+    assert device.spool.place == "disk"
+
+
+def test_a_spool_that_was_closed_says_so(device: Device) -> None:
+    device.spool.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        device.spool.add(alerts(1))
