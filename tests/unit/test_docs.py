@@ -126,9 +126,10 @@ def test_every_make_target_that_the_docs_name_exists() -> None:
 def test_every_console_command_and_option_that_the_docs_name_exists() -> None:
     for page, command in named(r"(?:python -m console|\bconsole) ((?:[a-z]+\b)(?:[^\n`#]*))"):
         name, *words = command.split()
+        action = [words[0]] if name == "device" and words else []
         shown = io.StringIO()
         with contextlib.redirect_stdout(shown), pytest.raises(SystemExit) as ended:
-            main([name, "--help"])
+            main([name, *action, "--help"])
         assert ended.value.code == 0, f"{page}: {command}"
         known = re.findall(r"--[a-z][a-z-]*", shown.getvalue())
         assert not [word for word in words if word.startswith("--") and word not in known], f"{page}: {command}"
