@@ -24,11 +24,15 @@ class Component(Construct):
             self,
             "Code",
             path=str(folder),
+            # The folder wheels/ goes along where `make wheelhouse` has filled it.
             exclude=["**/__pycache__", "*.pyc", "recipe.json", "gdk-config.json", "greengrass-build"],
         )
         text = (folder / "recipe.json").read_text()
         recipe = json.loads(text.replace("ASSET_URI", self.asset.s3_object_url).replace("ASSET", self.asset.asset_hash))
-        recipe["ComponentConfiguration"]["DefaultConfiguration"] |= configuration
+        defaults = recipe["ComponentConfiguration"]["DefaultConfiguration"]
+        if unknown := sorted(configuration.keys() - defaults.keys()):
+            raise ValueError(f"the recipe in {folder} has no settings {unknown}; it has {sorted(defaults)}")
+        defaults |= configuration
         self.name: str = recipe["ComponentName"]
         self.version = self._version(recipe)
         recipe["ComponentVersion"] = self.version

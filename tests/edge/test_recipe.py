@@ -3,10 +3,13 @@
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from classifier.configuration import Configuration, parse
+from classifier.messages import KINDS
 
 from tests.edge.recipe_rules import violations
 
@@ -22,6 +25,25 @@ def lifecycle(recipe: dict[str, Any]) -> dict[str, Any]:
 
 def script(text: str) -> Change:
     return lambda recipe: lifecycle(recipe).update(run={"Script": text})
+
+
+def defaults(recipe: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = recipe["ComponentConfiguration"]["DefaultConfiguration"]
+    return found
+
+
+def policy(**terms: object) -> Change:
+    """Another accessControl for messages to the cloud."""
+
+    def change(recipe: dict[str, Any]) -> None:
+        policies = defaults(recipe)["accessControl"]["aws.greengrass.ipc.mqttproxy"]
+        next(iter(policies.values())).update(terms)
+
+    return change
+
+
+def platform(**terms: object) -> Change:
+    return lambda recipe: recipe["Manifests"][0]["Platform"].update(terms)
 
 
 def setenv(value: object) -> Change:
@@ -55,14 +77,54 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "a blank in Setenv": (setenv("two words"), "unquoted"),
     "a semicolon in Setenv": (setenv("a;b"), "unquoted"),
     "a dollar in Setenv": (setenv("$HOME"), "unquoted"),
-    "a number in the configuration": (
-        lambda r: r["ComponentConfiguration"]["DefaultConfiguration"].update(poll_seconds=5),
-        "poll_seconds is 5",
+    "two commands side by side": (script("true & true"), "more than one command"),
+    "a pipe": (script("true | true"), "more than one command"),
+    "an index into a list": (script('echo "{configuration:/watch_list/0}"'), "counts into a list"),
+    "a number in a script": (script('echo "{configuration:/poll_seconds}"'), "is no text"),
+    "a long value": (lambda r: defaults(r).update(bucket="b" * 1001), "1003 characters"),
+    "a long list": (lambda r: defaults(r).update(watch_list=["label"] * 200), "about 1000"),
+    "a platform key in upper case": (platform(Os="linux"), "'Os'"),
+    "a processor by another name": (platform(architecture="x86_64"), "'x86_64'"),
+    "an unknown key of the configuration": (
+        lambda r: r["ComponentConfiguration"].update(defaultConfiguration={}),
+        "'defaultConfiguration'",
     ),
-    "a long value": (
-        lambda r: r["ComponentConfiguration"]["DefaultConfiguration"].update(bucket="b" * 1001),
-        "1001 characters",
+    "a dependency on lite": (
+        lambda r: r["ComponentDependencies"].update({"aws.greengrass.NucleusLite": {"VersionRequirement": "*"}}),
+        "on classic there is none",
     ),
+    "a dependency key in lower case": (
+        lambda r: r["ComponentDependencies"].update(other={"versionRequirement": "*"}),
+        "'versionRequirement'",
+    ),
+    "a dependency of another strength": (
+        lambda r: r["ComponentDependencies"].update(other={"DependencyType": "hard"}),
+        "HARD or SOFT",
+    ),
+    "a name with a blank": (lambda r: r.update(ComponentName="reef loop"), "ComponentName"),
+    "a version of two numbers": (lambda r: r.update(ComponentVersion="1.0"), "ComponentVersion"),
+    "a global lifecycle": (lambda r: r.update(Lifecycle={"run": "true"}), "'Lifecycle'"),
+    "a thing name in accessControl": (policy(resources=["reefloop/{iot:thingName}/alert"]), "expands no variable"),
+    "every topic": (policy(resources=["*"]), "name the topics"),
+    "no topic": (policy(resources=[]), "name the topics"),
+    "a topic with a hash": (policy(resources=["reefloop/#"]), "disconnect the nucleus"),
+    "a topic of AWS": (policy(resources=["$aws/things/*/shadow"]), "AWS's own"),
+    "every operation": (policy(operations=["*"]), "name what is used"),
+    "no operation": (policy(operations=[]), "name what is used"),
+    "an operation by half its name": (policy(operations=["PublishToIoTCore"]), "full names"),
+    "an operation of another service": (policy(operations=["aws.greengrass#PublishToTopic"]), "name what is used"),
+    "a policy key in upper case": (policy(Operations=[]), "'Operations'"),
+    "a policy that another component may have too": (
+        lambda r: defaults(r)["accessControl"]["aws.greengrass.ipc.pubsub"].update({"policy1": {}}),
+        "unique on a device",
+    ),
+    "a plus in a local topic": (
+        lambda r: next(iter(defaults(r)["accessControl"]["aws.greengrass.ipc.pubsub"].values())).update(
+            resources=["reefloop/+"]
+        ),
+        "plain character",
+    ),
+    "an unknown service": (lambda r: defaults(r)["accessControl"].update({"aws.greengrass.Cli": {}}), "known are"),
     "a timeout in text": (lambda r: lifecycle(r)["install"].update(Timeout="900"), "literal integer"),
     "root": (lambda r: lifecycle(r)["run"].update(RequiresPrivilege=True), "root"),
     "an archive that is no ZIP": (lambda r: r["Manifests"][0]["Artifacts"][0].update(Unarchive="TAR"), "ZIP alone"),
@@ -84,6 +146,31 @@ def test_a_recipe_that_breaks_a_rule_is_caught(name: str) -> None:
 
 def test_a_yaml_recipe_is_caught() -> None:
     assert violations("RecipeFormatVersion: '2020-01-25'") != []
+
+
+def test_the_defaults_are_those_of_the_component_with_their_types() -> None:
+    told = {name: value for name, value in defaults(json.loads(RECIPE)).items() if name != "accessControl"}
+    assert told == json.loads(json.dumps(asdict(Configuration())))
+    assert parse(told) == Configuration()
+
+
+def test_the_scripts_hold_no_settings_so_that_a_change_needs_no_restart() -> None:
+    assert all("configuration:" not in phase["Script"] for phase in lifecycle(json.loads(RECIPE)).values())
+
+
+def test_the_component_may_say_its_records_hear_of_them_and_tell_its_neighbours_of_alerts_and_nothing_else() -> None:
+    granted = {
+        (operation.removeprefix("aws.greengrass#"), resource)
+        for service in defaults(json.loads(RECIPE))["accessControl"].values()
+        for one in service.values()
+        for operation in one["operations"]
+        for resource in one["resources"]
+    }
+    assert granted == {
+        *(("PublishToIoTCore", f"reefloop/*/{kind}") for kind in KINDS),
+        ("SubscribeToIoTCore", "reefloop/*/ack"),
+        ("PublishToTopic", "reefloop/alert"),
+    }
 
 
 def test_the_component_depends_on_the_token_exchange_service() -> None:
