@@ -153,7 +153,7 @@ def _pointer(name: str, pointer: str, defaults: Mapping[str, Any]) -> Iterator[s
             return
         value = value[part]
     if not isinstance(value, str):
-        yield f"{name}: {{configuration:/{pointer}}} is no text, and others change on the way: 1.25 to 1.2500000000000000"
+        yield f"{name}: {{configuration:/{pointer}}} is no text: others change, 1.25 to 1.2500000000000000"
 
 
 def _setenv(variables: Any) -> Iterator[str]:
