@@ -10,6 +10,7 @@ from classifier import configuration as settings
 from classifier.clock import Clock
 from classifier.configuration import Configuration
 from classifier.health import Health
+from classifier.masking import masked
 from classifier.models.keeper import Keeper, Outcome
 from classifier.models.model import Model
 from classifier.spool import Message
@@ -54,7 +55,7 @@ class Configurations:
             self.current = settings.parse(self._document)
         except settings.Invalid as error:
             # Written by another version of the component.
-            log.warning("the configuration that was kept is not valid any more: %s", error)
+            log.warning("the configuration that was kept is not valid any more: %s", masked(str(error)))
             self._document, self.current = {}, Configuration()
 
     def take(self, document: Mapping[str, Any]) -> bool:
@@ -63,9 +64,9 @@ class Configurations:
         try:
             self.current, self.refused = settings.parse(document), ""
         except settings.Invalid as error:
-            self.refused = str(error)[:_REASON_CHARACTERS]
+            self.refused = masked(str(error))[:_REASON_CHARACTERS]
             if before[1] != self.refused:
-                log.warning("a configuration is refused, the one before stays in force: %s", error)
+                log.warning("a configuration is refused, the one before stays in force: %s", self.refused)
         else:
             if document != self._document:
                 self._document = dict(document)

@@ -8,6 +8,7 @@ import difflib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Final
 
 from classifier.masking import masked
@@ -149,3 +150,18 @@ def parse(document: Mapping[str, Any], *, base: Configuration = _DEFAULT) -> Con
     if wrong:
         raise Invalid("; ".join(wrong))
     return Configuration(**values)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The document in a file, for `parse`.
+
+    Raises:
+        Invalid: there is none, or no JSON object in it.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise Invalid(f"{path} cannot be read: {error}") from None
+    if not isinstance(document, dict):
+        raise Invalid(f"{path} holds no JSON object of settings")
+    return document

@@ -105,23 +105,23 @@ class WorkerStep:
     def step(self) -> float:
         if not self._handed_on():
             return 0.0
+        model = self._serving()
+        taken = self._frames.take(wait_seconds=WAIT_SECONDS) if model else None
+        # Both may have changed while a frame was waited for.
+        model = self._serving() or model
         configuration, self._configuration = self._configuration, None
         if configuration is not None:
             self._worker.configure(configuration)
-        model = self._serving()
         if due := self._worker.look(model.package.version if model else ""):
             self._done.append(due)
-        if model is None:
-            self._handed_on()
-            return WAIT_SECONDS
-        taken = self._frames.take(wait_seconds=WAIT_SECONDS)
-        if taken is not None:
+        if model and taken:
             self._classify(taken, model)
         self._handed_on()
-        return 0.0
+        return 0.0 if model else WAIT_SECONDS
 
     def close(self) -> None:
-        """It holds nothing open."""
+        """Hand on what is done, if there is room soon."""
+        self._handed_on()
 
     def _classify(self, taken: Taken, model: Model) -> None:
         self.in_hand = taken
@@ -226,6 +226,8 @@ def remember(path: Path, state: Mapping[str, Any]) -> None:
     no error: what it holds is a convenience of the next start."""
     draft = path.with_name(f"{path.name}.new")
     try:
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)  # the address of a camera may hold a password
         with draft.open("w") as file:
             json.dump(state, file)
             file.flush()

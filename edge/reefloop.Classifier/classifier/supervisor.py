@@ -45,7 +45,7 @@ class Supervisor:
 
     def __init__(self, around: Surroundings) -> None:
         around.work.mkdir(parents=True, exist_ok=True)
-        self.parts = Parts(around, self._wake)
+        self.parts = Parts(around, self.wake)
         self.parts.restarts = lambda: {name: stage.restarts for name, stage in self.stages.items()}
         self._around, self._clock = around, around.clock
         self._exits = Exits(around.work / "starts.json", around.clock)
@@ -66,22 +66,26 @@ class Supervisor:
 
     def run(self) -> int:
         """Work until told to stop; the exit code of the process."""
-        configured(self._around.nucleus, self.parts.configurations)
-        self._take_up()
-        for stage in self.stages.values():
-            stage.start()
+        self.start()
         reason = ""
         while not self._stopped and not reason:
             self._attention.wait(LOOK_SECONDS)
             self._attention.clear()
             self.look()
-            reason = self._beyond_help()
+            reason = self.beyond_help()
         if reason:
             log.error("the process ends, for another to begin: %s", reason)
         elif self.parts.keeper is not None:
             self.parts.keeper.ended_cleanly()
         self.last_words()
         return 1 if reason else 0
+
+    def start(self) -> None:
+        """Begin every stage, by the configuration that the nucleus has, or else the one that was kept."""
+        configured(self._around.nucleus, self.parts.configurations)
+        self._take_up()
+        for stage in self.stages.values():
+            stage.start()
 
     def look(self) -> None:
         """See to it that everything goes on; what `run` does every second."""
@@ -94,6 +98,16 @@ class Supervisor:
         if troubles.keys() - self._troubles.keys():
             self.parts.health_wanted.set()
         self._troubles = troubles
+
+    def beyond_help(self) -> str:
+        """Why only a new process can help; empty if none is needed, or while none can be afforded."""
+        memory, allowed = memory_mib(), self._configuration.memory_mib
+        reason = self._watchdog.hopeless
+        if memory > allowed:
+            reason = f"{memory:.0f} MiB of memory are held; {allowed} are allowed"
+        if self._nucleus_is_lost():
+            reason = "the nucleus is lost"
+        return reason if reason and self._exits.wait() == 0 else ""
 
     def last_words(self) -> None:
         """Close the window and have the spool take it all. Sending is not waited for: the next start sees to it."""
@@ -110,7 +124,8 @@ class Supervisor:
         if self.parts.store is not None and all(stage.ended for stage in self.stages.values()):
             self.parts.store.spool.close()
 
-    def _wake(self, name: str) -> None:
+    def wake(self, name: str) -> None:
+        """A stage has something to do. Any thread may call it."""
         if name in self.stages:
             self.stages[name].wake()
 
@@ -122,16 +137,6 @@ class Supervisor:
         budget_seconds = self._configuration.latency_budget_ms / 1000
         self.stages["worker"].limit_seconds = max(LIMITS["worker"], 10 * budget_seconds)
         return any(getattr(before, name) != getattr(self._configuration, name) for name in _OF_A_SOURCE)
-
-    def _beyond_help(self) -> str:
-        """Why only a new process can help; empty if none is needed, or while none can be afforded."""
-        memory, allowed = memory_mib(), self._configuration.memory_mib
-        reason = self._watchdog.hopeless
-        if memory > allowed:
-            reason = f"{memory:.0f} MiB of memory are held; {allowed} are allowed"
-        if self._nucleus_is_lost():
-            reason = "the nucleus is lost"
-        return reason if reason and self._exits.wait() == 0 else ""
 
     def _nucleus_is_lost(self) -> bool:
         if self._around.nucleus is None or not self._around.nucleus.lost.is_set():

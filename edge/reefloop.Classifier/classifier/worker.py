@@ -78,7 +78,7 @@ class Worker:
     ) -> None:
         """`state` is that of the policy of an earlier life."""
         self._thing, self._clock, self._health = thing, clock, health
-        self._results = configuration.results_mib > 0
+        self._results, self._uploads = configuration.results_mib > 0, bool(configuration.bucket)
         self._policy = Policy(configuration, seed=seed)
         if state:
             self._policy.restore(state)
@@ -89,7 +89,7 @@ class Worker:
     def configure(self, configuration: Configuration) -> None:
         """Go on with other values, and with what was seen so far."""
         with self._lock:
-            self._results = configuration.results_mib > 0
+            self._results, self._uploads = configuration.results_mib > 0, bool(configuration.bucket)
             self._policy.configure(configuration)
 
     def handle(self, taken: Taken, model: Model, *, wanted: Callable[[], bool] = lambda: True) -> Work | None:
@@ -119,14 +119,18 @@ class Worker:
         a window, the draw of an audit."""
         with self._lock:
             self._policy.model = version or self._policy.model
-            if missed := self._health.missed.take():
-                self._policy.missed(dropped=missed[0], unreadable=missed[1])
+            self._count_missed()
             return self._due(self._policy.tick(self._clock.elapsed()))
 
     def finish(self) -> Work:
         """Close the window at once, and hand on what the next life has to know."""
         with self._lock:
+            self._count_missed()
             return self._due(self._policy.finish(self._clock.elapsed())) or Work(state=self._policy.state())
+
+    def _count_missed(self) -> None:
+        if missed := self._health.missed.take():
+            self._policy.missed(dropped=missed[0], unreadable=missed[1])
 
     def _failed(self, taken: Taken, error: Exception) -> Work:
         self._failures += 1
@@ -150,7 +154,7 @@ class Worker:
         if verdict.audit:
             self._candidate = frame, answer, version
         entries: list[Entry] = [Message("alert", alert.body) for alert in verdict.alerts]
-        if verdict.review:
+        if verdict.review and self._uploads:
             entries.append(self._upload(frame, answer, version, verdict.review))
         result = Result(frame.name, answer.label, answer.probability, version) if self._results else None
         return Work(taken, entries=tuple(entries), result=result, state=self._policy.state() if entries else None)
@@ -159,7 +163,7 @@ class Worker:
         entries: list[Entry] = []
         if ticked.summary:
             entries.append(Message("summary", ticked.summary.body))
-        if ticked.audit_due and self._candidate:
+        if ticked.audit_due and self._candidate and self._uploads:
             frame, answer, version = self._candidate
             self._candidate = None
             entries.append(self._upload(frame, answer, version, "audit", of=ticked.audit_due.of))
@@ -172,6 +176,7 @@ class Worker:
         name = hashlib.sha256(content).hexdigest()[:16] + ending
         metadata = {
             "reason": reason,
+            "frame": frame.name,
             "label": answer.label,
             "probability": f"{answer.probability:.6f}",
             "model": version,

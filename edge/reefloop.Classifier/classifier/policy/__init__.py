@@ -4,9 +4,8 @@ Pure and deterministic: it knows neither clock nor network, and the same sightin
 verdicts. Every time is in seconds of the clock's `elapsed`.
 """
 
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from classifier.configuration import Configuration
@@ -137,29 +136,3 @@ class Policy:
         window, self._window = self._window, Window(now)
         self._visits.forget()
         return Ticked(draw, None if window.empty else window.summary(now, self.model))
-
-
-HOUR_SECONDS = 3600.0
-
-
-@dataclass
-class ReviewPolicy:
-    """Frames that the model is unsure of go to review, at most so many in any 60 minutes."""
-
-    frames_per_hour: int
-    _sent_at: deque[float] = field(default_factory=deque)
-
-    def wants(self, *, probability: float, uncertain_below: float, now_seconds: float) -> bool:
-        """Whether this frame goes to review; a yes counts against the limit.
-
-        Args:
-            probability: the calibrated probability of the best label.
-            uncertain_below: the model's own bound under which it is unsure.
-            now_seconds: a clock that never goes back.
-        """
-        while self._sent_at and now_seconds - self._sent_at[0] >= HOUR_SECONDS:
-            self._sent_at.popleft()
-        if probability >= uncertain_below or len(self._sent_at) >= self.frames_per_hour:
-            return False
-        self._sent_at.append(now_seconds)
-        return True
