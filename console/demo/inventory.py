@@ -55,6 +55,8 @@ _LISTINGS: Final = (
     _Listing("SageMaker model", "sagemaker", "list_models", "Models", "ModelName"),
     _Listing("endpoint configuration", "sagemaker", "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
     _Listing("endpoint", "sagemaker", "list_endpoints", "Endpoints", "EndpointName"),
+    _Listing("DynamoDB table", "dynamodb", "list_tables", "TableNames"),
+    _Listing("topic rule", "iot", "list_topic_rules", "rules", "ruleName"),
     _Listing("thing", "iot", "list_things", "things", "thingName"),
     _Listing("thing group", "iot", "list_thing_groups", "thingGroups", "groupName"),
     _Listing("certificate", "iot", "list_certificates", "certificates", "certificateId"),

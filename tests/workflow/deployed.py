@@ -11,10 +11,13 @@ from typing import Any
 from aws_cdk import App
 
 import app as reefloop
+from console import provisioning
+from console.devices import DeviceReader
 from console.photos import Photos, read_photos
 from console.project import Project
 from console.upload import DataBucket
 from offline.account import Account
+from offline.device import CoreDevice, install
 from offline.scenes import list_species, make_images
 from settings import Settings
 
@@ -110,6 +113,18 @@ class Deployed:
         pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
         events = [event for page in pages for event in page["events"]]
         return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+
+    # ---- Devices -----------------------------------------------------------------------------------------------------
+
+    def device(self, thing: str, group: str = "canary") -> CoreDevice:
+        """A new device, made as `console device add` does and not yet started."""
+        folder = self.account.state.folder / "devices" / thing
+        identity = provisioning.add(self.account.client, self.project, thing, group=group, folder=folder)
+        return install(self.account.state, thing, certificate_arn=identity.certificate_arn)
+
+    @property
+    def devices(self) -> DeviceReader:
+        return DeviceReader(self.account.client, self.project)
 
     # ---- What is there -----------------------------------------------------------------------------------------------
 

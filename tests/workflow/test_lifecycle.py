@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import re
+import sqlite3
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from console.commands import destroy
 from console.demo import inventory
 from console.project import stack_resources
 from offline.account import Account
-from offline.device import CoreDevice, provision
+from offline.device import CoreDevice
 from reefloop.contracts import CLASSIFIER_COMPONENT, model_key, package_key
 from tests.any import any_model_card, any_package
 from tests.edge import model_packages
@@ -105,8 +106,7 @@ def deploy_a_model(loop: Deployed, thing: str) -> CoreDevice:
     card = json.dumps(any_model_card(MODEL)).encode()
     s3.put_object(Bucket=project.data_bucket, Key=model_key(MODEL, "model.json"), Body=card)
     loop.register(MODEL, test_accuracy="0.9", test_objects="100")
-    groups = [project.thing_groups[name] for name in ("BaseGroup", "CanaryGroup")]
-    device = provision(loop.account.state, thing, groups=groups)
+    device = loop.device(thing)
     device.start()
     execution = loop.run("deployment", {"model_version": MODEL, "packages": [package]}, f"to-{thing}")
     assert execution["status"] == "SUCCEEDED", execution
@@ -124,8 +124,13 @@ def zipped(folder: Path) -> bytes:
 def see_what_it_is_unsure_of(device: CoreDevice) -> None:
     """Let a device that was left on see something that it would send; returns when it has it ready for sending."""
     (device.frames / "unsure.png").write_bytes(model_packages.image("grey"))
-    outbox = device.root / "work" / CLASSIFIER_COMPONENT / "outbox"
-    eventually(lambda: any(path.suffix == ".png" for path in outbox.rglob("*")))
+    spool = device.root / "work" / CLASSIFIER_COMPONENT / "spool" / "spool.db"
+
+    def waits() -> bool:
+        with contextlib.closing(sqlite3.connect(f"file:{spool}?mode=ro", uri=True, timeout=5)) as database:
+            return bool(database.execute("SELECT COUNT(*) FROM uploads").fetchone()[0])
+
+    eventually(waits)
 
 
 def resources_of_stacks(loop: Deployed) -> dict[str, list[str]]:

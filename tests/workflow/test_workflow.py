@@ -12,7 +12,6 @@ import pytest
 
 from offline.account import Account
 from offline.crew import Crew
-from offline.device.provisioning import provision
 from reefloop.contracts import model_key, package_key
 from reefloop.payloads import Package
 from settings import Settings
@@ -249,7 +248,7 @@ def test_a_model_that_fails_on_the_canary_goes_back_and_never_reaches_the_fleet(
     broken = deployed.register("broken", test_accuracy="0.5", test_objects="10")
     with ExitStack() as ending:
         ending.callback(deployed.client("sagemaker").delete_model_package, ModelPackageName=broken)
-        ending.enter_context(provision(deployed.account.state, "buoy-1", groups=["reefloop-base", "reefloop-canary"]))
+        ending.enter_context(deployed.device("buoy-1"))
         assert deployed.run("deployment", good, "good-model")["status"] == "SUCCEEDED"
         fleet = deployed_model(deployed, "FleetGroup")
 
@@ -260,8 +259,10 @@ def test_a_model_that_fails_on_the_canary_goes_back_and_never_reaches_the_fleet(
         assert "buoy-1" in execution["cause"]
         assert deployed_model(deployed, "FleetGroup") == fleet
         assert deployed_model(deployed, "CanaryGroup") == fleet
-        report = deployed.read_json("devices/buoy-1/status.json")
-        assert report["self_test"] == "failed" or report["model_version"] == version
+        status = deployed.devices.status("buoy-1")
+        assert status
+        model = status.body["model"]
+        assert model["self_test"] == "failed" or model["version"] == version
 
 
 def deployed_model(deployed: Deployed, group: str) -> str:
