@@ -3,6 +3,7 @@
 import platform
 import shutil
 import sqlite3
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -121,12 +122,22 @@ class Fleet:
         raise Failure(f"devices did not classify their frames within {PATIENCE_SECONDS:.0f} s: {told}")
 
     def _waiting(self, thing: str) -> bool:
-        """Whether a frame of a camera has still to be sent: its spool keeps it until S3 has it."""
-        spool = self._work(thing) / "spool" / "spool.db"
-        if not spool.exists():
+        """Whether a frame of a camera has still to be sent: its spool keeps it until S3 has it.
+
+        The classifier has the files of its spool to itself, so a copy is read; one that was taken while a page was
+        written tells nothing.
+        """
+        files = [path for path in (self._work(thing) / "spool").glob("spool.db*") if path.is_file()]
+        if not files:
             return False
-        with closing(sqlite3.connect(f"file:{spool}?mode=ro", uri=True, timeout=5)) as database:
-            (count,) = database.execute("SELECT COUNT(*) FROM uploads").fetchone()
+        with tempfile.TemporaryDirectory() as place:
+            try:
+                for path in files:
+                    shutil.copyfile(path, Path(place) / path.name)
+                with closing(sqlite3.connect(Path(place) / "spool.db")) as database:
+                    (count,) = database.execute("SELECT COUNT(*) FROM uploads").fetchone()
+            except (sqlite3.Error, OSError):
+                return True
         return bool(count)
 
     def _work(self, thing: str) -> Path:
