@@ -11,13 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from classifier import preprocess
+from classifier.configuration import parse
 from classifier.frames import Frame, Unreadable
+from classifier.simulation import Simulation
+from classifier.sources.folder import Folder
 from PIL import Image, PngImagePlugin
 
 from jobs import images
+from tests.edge import model_packages
 from tests.edge.malformed_images import COUNT, animated, bombs, malformed, originals, progressive_bomb, webp_that_claims
 
 SHAPE = (1, 3, 32, 32)
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL", "ignore:Image size:Warning:PIL")  # jobs pass them on
 
 
 def outcome(content: bytes) -> str:
@@ -31,20 +36,20 @@ def outcome(content: bytes) -> str:
     return "input"
 
 
-def test_each_of_ten_thousand_ends_in_an_input_or_unreadable_in_bounded_time_and_memory() -> None:
+def test_what_arrives_ends_in_an_input_or_unreadable_in_bounded_time_and_memory() -> None:
     ends: Counter[str] = Counter()
     slowest, before = (0.0, ""), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for name, content in malformed():
+    some = list(itertools.islice(malformed(), 0, None, 5))
+    for name, content in some:
         begun = time.thread_time()
         ends[outcome(content)] += 1
         slowest = max(slowest, (time.thread_time() - begun, name))
-    assert ends["input"] + ends["unreadable"] == COUNT
-    assert min(ends.values()) > 1000, "damage that always or never matters proves little"
+    assert ends["input"] + ends["unreadable"] == len(some)
+    assert min(ends.values()) > len(some) / 10, "damage that always or never matters proves little"
     assert slowest[0] < 2, slowest
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024, "KiB"
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_the_device_refuses_what_training_refuses_and_sees_what_training_sees() -> None:
     for name, content in itertools.islice(malformed(), 0, None, 7):
         try:
@@ -158,3 +163,43 @@ def test_what_is_sent_of_a_frame_is_its_own_file_or_a_jpeg_of_its_pixels() -> No
 def test_a_frame_of_nothing_is_unreadable() -> None:
     with pytest.raises(Unreadable, match="neither bytes nor pixels"):
         preprocess.to_input(Frame("empty", 0.0), SHAPE)
+
+
+class _UntilEmpty(Folder):
+    """The folder of a device to which nobody writes any more."""
+
+    left = COUNT + 1
+
+    @property
+    def exhausted(self) -> bool:  # type: ignore[override]
+        return self.left == 0
+
+    def finish(self, frame: Frame) -> None:
+        super().finish(frame)
+        self.left -= 1
+
+    def set_aside(self, frame: Frame, reason: str) -> bool:
+        self.left -= 1
+        return super().set_aside(frame, reason)
+
+
+def test_the_component_counts_each_of_ten_thousand_and_classifies_what_comes_after_them(tmp_path: Path) -> None:
+    """Source, worker, model, policy and spool are the real ones; only time is not."""
+    link = tmp_path / "current"
+    link.symlink_to(model_packages.write(tmp_path / "package", version="m1"))
+    simulation = Simulation(tmp_path / "work", parse({"keep_frames": COUNT + 1}), model=link)
+    simulation.begin()
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number, (_, content) in enumerate(malformed()):
+        (frames / f"{number:05d}.jpg").write_bytes(content)
+    (frames / "last.png").write_bytes(model_packages.image("red"))
+    done, aside = tmp_path / "done", tmp_path / "unreadable"
+    source = _UntilEmpty(frames, done=done, unreadable=aside, clock=simulation.clock, poll_seconds=1, keep=COUNT + 1)
+    simulation.play(source)
+    simulation.finish(seconds=2)
+    summaries = [record.body for record in simulation.cloud.of("summary")]
+    classified, unreadable = (sum(body[name] for body in summaries) for name in ("frames", "unreadable"))
+    assert classified + unreadable == COUNT + 1
+    assert (len(list(done.iterdir())), len(list(aside.iterdir()))) == (classified, unreadable)
+    assert (done / "last.png").exists()
