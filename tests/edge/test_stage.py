@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from classifier import stage as module
 from classifier.clock import ManualClock
-from classifier.stage import Queue, Stage
+from classifier.stage import Latest, Queue, Stage
 
 LIMIT = 30.0
 
@@ -244,3 +244,11 @@ def test_a_reader_that_was_replaced_drops_nothing_of_its_successor() -> None:
     queue.drop(old)
     assert queue.waiting(wait_seconds=0) == ("b",)
     assert len(queue) == 1
+
+
+def test_of_several_items_only_the_latest_is_taken_and_that_once() -> None:
+    latest: Latest[str] = Latest()
+    assert latest.take() is None
+    latest.put("a")
+    latest.put("b")
+    assert (latest.take(), latest.take()) == ("b", None)

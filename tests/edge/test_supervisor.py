@@ -2,11 +2,15 @@
 
 import json
 import threading
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from classifier import supervisor as module
+from classifier.configuration import Configuration
 from classifier.frames import Unreadable
+from classifier.steps import Store
 from classifier.supervisor import LIMITS, LOST_SECONDS
 from classifier.watchdog import MOST_PER_HOUR
 
@@ -104,11 +108,11 @@ def test_a_runtime_that_hangs_is_left_behind_and_the_model_loaded_anew(device: D
     assert device.shelf.reloads == 1
     assert device.model is not first
     assert device.camera.aside == {"stuck-2.jpg": "the model did not come back from it"}
+    eventually(lambda: any(health["restarts"] == {"worker": 1} for health in device.spooled("health")))
     first.release.set()
     device.end()
     assert device.spooled("summary")[0]["frames"] == 2, "what the old thread comes back with is not wanted"
     assert started.stages["worker"].restarts == 1
-    assert any(health["restarts"] == {"worker": 1} for health in device.spooled("health"))
 
 
 def test_a_model_that_fails_on_every_frame_is_loaded_anew(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,3 +412,23 @@ def test_health_says_how_the_device_is(device: Device) -> None:
     assert told["sent"]["hour_budget"] == 123_456
     assert told["memory_mib"] > 10
     assert told["disk_free_mib"] > 0
+
+
+def test_a_configuration_that_comes_while_the_spool_is_being_opened_applies_to_it(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, slow = threading.Event(), threading.Event()
+    opened = Store.opened
+
+    def open_slowly(folder: Path, configuration: Configuration, clock: Any) -> Store:
+        opening.set()
+        slow.wait(30)
+        return opened(folder, configuration, clock)
+
+    monkeypatch.setattr(Store, "opened", open_slowly)
+    started = device.start()
+    eventually(lambda: opening.is_set() and bool(device.nucleus.callbacks))
+    device.nucleus.change(bytes_per_hour=20_000)
+    device.until(lambda: device.shelf.configured[-1].bytes_per_hour == 20_000)
+    slow.set()
+    eventually(lambda: started.parts.store is not None and started.parts.store.budget.most("alert") == 20_000)

@@ -105,6 +105,7 @@ class Parts:
             state=self._policy_state,
             spooled=self._spooled,
         )
+        self._spool_step.configure(self.configuration)  # it may have changed while the disk was slow
         return self._spool_step
 
     def _model(self, end: threading.Event) -> Step:
@@ -128,12 +129,12 @@ class Parts:
             )
         else:
             # The one before hung or failed in the runtime.
-            self.worker.configure(self.configuration)
             self.models.give_up()
             self._wake("models")
         self.worker_step = WorkerStep(
             self.worker, frames=self.frames, works=self.works, serving=lambda: self.models.serving, end=end
         )
+        self.worker_step.configure(self.configuration)
         return self.worker_step
 
     def _source(self, end: threading.Event) -> Step:
@@ -153,6 +154,7 @@ class Parts:
     def _kept_model(self) -> Keeper:
         around = self.around
         self.keeper = around.keeper(around.model, around.work / "models", self.configuration, clock=around.clock)
+        self.keeper.configure(self.configuration)
         return self.keeper
 
     @property

@@ -85,6 +85,22 @@ class Queue(Generic[Item]):
             self._changed.notify_all()
 
 
+class Latest(Generic[Item]):
+    """Room for one item: a newer one takes the place of one that was not taken. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._items: deque[Item] = deque(maxlen=1)
+
+    def put(self, item: Item) -> None:
+        self._items.append(item)
+
+    def take(self) -> Item | None:
+        try:
+            return self._items.popleft()
+        except IndexError:
+            return None
+
+
 class Stage:
     """Repeats a step in a thread until told to stop.
 

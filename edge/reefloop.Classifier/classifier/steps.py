@@ -19,7 +19,7 @@ from classifier.models.model import Model
 from classifier.results import Results
 from classifier.sources import Source
 from classifier.spool import Spool
-from classifier.stage import Queue
+from classifier.stage import Latest, Queue
 from classifier.worker import Broken, Taken, Work, Worker
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class WorkerStep:
         self.in_hand: Taken | None = None
         self._worker, self._frames, self._works, self._serving, self._end = worker, frames, works, serving, end
         self._done: list[Work] = []
-        self._configuration: Configuration | None = None
+        self._configuration: Latest[Configuration] = Latest()
 
     @property
     def idle(self) -> bool:
@@ -100,7 +100,7 @@ class WorkerStep:
 
     def configure(self, configuration: Configuration) -> None:
         """From the next frame on. Any thread may call it."""
-        self._configuration = configuration
+        self._configuration.put(configuration)
 
     def step(self) -> float:
         if not self._handed_on():
@@ -109,8 +109,7 @@ class WorkerStep:
         taken = self._frames.take(wait_seconds=WAIT_SECONDS) if model else None
         # Both may have changed while a frame was waited for.
         model = self._serving() or model
-        configuration, self._configuration = self._configuration, None
-        if configuration is not None:
+        if configuration := self._configuration.take():
             self._worker.configure(configuration)
         if due := self._worker.look(model.package.version if model else ""):
             self._done.append(due)
@@ -182,15 +181,14 @@ class SpoolStep:
         """`state` is the file of the policy's memory; `spooled` is called when there is something to send."""
         self._store, self._works, self._results, self._missed = store, works, results, missed
         self._state, self._spooled = state, spooled
-        self._configuration: Configuration | None = None
+        self._configuration: Latest[Configuration] = Latest()
 
     def configure(self, configuration: Configuration) -> None:
         """Soon. Any thread may call it."""
-        self._configuration = configuration
+        self._configuration.put(configuration)
 
     def step(self) -> float:
-        configuration, self._configuration = self._configuration, None
-        if configuration is not None:
+        if configuration := self._configuration.take():
             self._store.configure(configuration)
             self._results.configure(configuration.results_mib)
         works = self._works.waiting(wait_seconds=WAIT_SECONDS)

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 1.0
 LAST_WORDS_SECONDS: Final = 4.0
 """Of the five that the component has between SIGTERM and the end."""
+CLOSING_SECONDS: Final = 0.1
 LOST_SECONDS: Final = 15.0
 """A connection to the nucleus that is not mended by then never will be."""
 LIMITS: Final = {
@@ -89,7 +90,8 @@ class Supervisor:
 
     def look(self) -> None:
         """See to it that everything goes on; what `run` does every second."""
-        self._watchdog.look()
+        if self._watchdog.look():
+            self.parts.health_wanted.set()
         if self.parts.reconfigured.is_set():
             self.parts.reconfigured.clear()
             if self._take_up():
@@ -121,7 +123,8 @@ class Supervisor:
         self.parts.works.emptied(wait_seconds=deadline - time.monotonic())
         self.stages["spool"].stop()
         self.stages["spool"].join(deadline - time.monotonic())
-        if self.parts.store is not None and all(stage.ended for stage in self.stages.values()):
+        # A thread that hangs may still come back to the spool.
+        if self.parts.store is not None and all(stage.join(CLOSING_SECONDS) for stage in self.stages.values()):
             self.parts.store.spool.close()
 
     def wake(self, name: str) -> None:
@@ -148,7 +151,6 @@ class Supervisor:
 
     def _give_up(self, stage: Stage) -> None:
         """A stage is stuck: let go of what it holds."""
-        self.parts.health_wanted.set()
         step = self.parts.worker_step
         if stage.name == "worker" and step is not None and step.in_hand is not None:
             self.parts.works.push(Work(step.in_hand, fault="the model did not come back from it"))
