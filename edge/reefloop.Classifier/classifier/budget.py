@@ -103,14 +103,13 @@ class Budget:
         """Seconds until no more than `room` was spent in a window."""
         if room < 0:
             return math.inf
-        spent, free = self._spent(now, window), now
-        for cell in sorted(self._cells):
-            if spent <= room:
-                break
-            if cell >= now - window:
+        spent, free = self._spent(now, window), 0.0
+        # Cells come in order of time, but for those of another ledger.
+        for cell in sorted(self._cells) if spent > room else ():
+            if cell >= now - window and spent > room:
                 spent -= self._cells[cell]
-                free = cell + window + 1
-        return max(0.0, free * _CELL - self._running)
+                free = (cell + window + 1) * _CELL - self._running
+        return free
 
     def _spent(self, now: int, window: int) -> int:
         """In the cell `now` and as many before as a window has minutes: the first of them may lie in it only in part,
