@@ -5,7 +5,6 @@ import contextlib
 import io
 import json
 import re
-import sqlite3
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +31,8 @@ TARGET: Final = "linux-x86_64"
 # What the inventory does not list by its physical id: parts of what it does list, and two that it lists by name.
 UNLISTED: Final = {
     "AWS::IAM::Policy",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::Permission",
     "AWS::Cognito::UserPool",
     "AWS::Cognito::UserPoolClient",
     "AWS::Cognito::UserPoolDomain",
@@ -122,15 +123,10 @@ def zipped(folder: Path) -> bytes:
 
 
 def see_what_it_is_unsure_of(device: CoreDevice) -> None:
-    """Let a device that was left on see something that it would send; returns when it has it ready for sending."""
+    """Let a device that was left on see something that it would send; returns when it has it ready for sending: a frame
+    leaves the folder once everything that came of it is on the disk."""
     (device.frames / "unsure.png").write_bytes(model_packages.image("grey"))
-    spool = device.root / "work" / CLASSIFIER_COMPONENT / "spool" / "spool.db"
-
-    def waits() -> bool:
-        with contextlib.closing(sqlite3.connect(f"file:{spool}?mode=ro", uri=True, timeout=5)) as database:
-            return bool(database.execute("SELECT COUNT(*) FROM uploads").fetchone()[0])
-
-    eventually(waits)
+    eventually((device.root / "work" / CLASSIFIER_COMPONENT / "done" / "unsure.png").exists)
 
 
 def resources_of_stacks(loop: Deployed) -> dict[str, list[str]]:
