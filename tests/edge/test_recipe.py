@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -176,3 +177,9 @@ def test_the_component_may_say_its_records_hear_of_them_and_tell_its_neighbours_
 def test_the_component_depends_on_the_token_exchange_service() -> None:
     dependency = json.loads(RECIPE)["ComponentDependencies"]["aws.greengrass.TokenExchangeService"]
     assert dependency["DependencyType"] == "HARD"
+
+
+def test_the_readme_names_every_setting_with_its_default() -> None:
+    readme = (COMPONENT.parent / "README.md").read_text()
+    told = {name: json.loads(value) for name, value in re.findall(r"^\| `(\w+)` \| `(.+?)` \|", readme, re.MULTILINE)}
+    assert told == json.loads(json.dumps(asdict(Configuration())))

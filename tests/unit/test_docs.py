@@ -81,7 +81,7 @@ def pins() -> dict[str, str]:
     files = [
         *ROOT.glob("requirements*.txt"),
         *ROOT.glob("jobs/requirements*.txt"),
-        *ROOT.glob("edge/*/requirements.txt"),
+        *ROOT.glob("edge/requirements.in"),
     ]
     lines = [line.split("#")[0].strip() for file in files for line in file.read_text().splitlines()]
     python = dict(line.split("==") for line in lines if "==" in line)
