@@ -1,4 +1,4 @@
-"""The cloud's end of what devices say, as the deployment stack makes it: topic rules, the ingest function, its table."""
+"""The cloud's end of what devices say, as the deployment stack makes it: topic rules, the ingest function, a table."""
 
 import io
 import json

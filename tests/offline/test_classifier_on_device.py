@@ -1,4 +1,5 @@
-"""The real component on a core device: code and model come by deployment, frames leave by S3."""
+"""The real component on core devices of both kinds: code, model and settings come by deployment; frames leave by S3,
+what it says by the nucleus, through the topic rules and the ingest function into the table."""
 
 import hashlib
 import io
@@ -10,20 +11,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from offline.device import CoreDevice
-from reefloop.contracts import CLASSIFIER_COMPONENT, MODEL_COMPONENT, device_key, package_key
+from reefloop.contracts import CLASSIFIER_COMPONENT, MODEL_COMPONENT, package_key
 from reefloop.deployment.recipe import render
 from tests.any import any_package
 from tests.edge import model_packages
 from tests.edge.model_packages import SHUFFLED, image
 from tests.edge.recipe_rules import violations
 from tests.offline.fleet import BUCKET, Fleet, opened
+from tests.offline.hearing import Hearing
 
 COMPONENT = Path(__file__).parents[2] / "edge" / CLASSIFIER_COMPONENT
 DATA = "data-of-the-reef"
 TARGET = "linux-x86_64"
+LITE, CLASSIC = "aws_nucleus_lite", "aws_nucleus_classic"
+SETTINGS: dict[str, Any] = {
+    "bucket": DATA,
+    "watch_list": ["red", "blue"],
+    "poll_seconds": 0.1,
+    "summary_seconds": 0.5,
+    "visit_gap_seconds": 0.2,
+    "review_frames_per_hour": 3600,
+}
+PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -33,29 +44,41 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield fleet
 
 
-def zipped(folder: Path) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
-            archive.write(path, path.relative_to(folder))
-    return buffer.getvalue()
+@pytest.fixture(scope="module")
+def hearing(fleet: Fleet) -> Hearing:
+    return Hearing(fleet.account)
 
 
-def publish_classifier(fleet: Fleet) -> str:
+@pytest.fixture(scope="module")
+def code(fleet: Fleet) -> str:
     """The component version that `cdk deploy` makes of the folder: an asset named by its hash, the recipe filled in."""
     content = zipped(COMPONENT)
     asset = hashlib.sha256(content).hexdigest()
     fleet.s3.put_object(Bucket=BUCKET, Key=f"{asset}.zip", Body=content)
     text = (COMPONENT / "recipe.json").read_text()
     recipe = json.loads(text.replace("ASSET_URI", f"s3://{BUCKET}/{asset}.zip").replace("ASSET", asset))
-    recipe["ComponentConfiguration"]["DefaultConfiguration"] |= {
-        "bucket": DATA,
-        "poll_seconds": "0.1",
-        "summary_seconds": "0.5",
-    }
+    recipe["ComponentConfiguration"]["DefaultConfiguration"] |= SETTINGS
     assert violations(json.dumps(recipe)) == []
     fleet.create(recipe)
     return str(recipe["ComponentVersion"])
+
+
+@pytest.fixture(scope="module")
+def models(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Component versions of models: one that is good, and one whose answers are not those that it was shipped with."""
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "good": publish_model(fleet, folder, "r1-good", "1.1.0"),
+        "bad": publish_model(fleet, folder, "r2-bad", "1.2.0", portable=SHUFFLED),
+    }
+
+
+def zipped(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+            archive.write(path, path.relative_to(folder))
+    return buffer.getvalue()
 
 
 def publish_model(fleet: Fleet, folder: Path, version: str, component_version: str, **contents: Any) -> str:
@@ -70,55 +93,108 @@ def publish_model(fleet: Fleet, folder: Path, version: str, component_version: s
     return component_version
 
 
-def report(fleet: Fleet, device: CoreDevice) -> dict[str, Any]:
-    try:
-        body = fleet.s3.get_object(Bucket=DATA, Key=device_key(device.thing, "status.json"))["Body"].read()
-    except ClientError:
-        return {}
-    found: dict[str, Any] = json.loads(body)
-    return found
-
-
-def keys(fleet: Fleet, prefix: str) -> list[str]:
-    return [item["Key"] for item in fleet.s3.list_objects_v2(Bucket=DATA, Prefix=prefix).get("Contents", [])]
-
-
 def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not true():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.05)
 
 
-def test_a_model_is_deployed_serves_is_replaced_and_comes_back(fleet: Fleet, tmp_path: Path) -> None:
+def frames(fleet: Fleet, device: CoreDevice) -> list[str]:
+    """The names of the frames that came from a device."""
+    prefix = f"images/edge/{device.thing}/"
+    found = fleet.s3.list_objects_v2(Bucket=DATA, Prefix=prefix).get("Contents", [])
+    return [item["Key"].removeprefix(prefix) for item in found]
+
+
+def see(device: CoreDevice, name: str, colour: str) -> str:
+    """The camera writes a picture; the name that it would have in the bucket."""
+    content = image(colour)
+    draft = device.frames.parent / f".{name}"
+    draft.write_bytes(content)
+    draft.replace(device.frames / f"{name}.png")
+    return f"{hashlib.sha256(content).hexdigest()[:16]}.png"
+
+
+def serve(fleet: Fleet, hearing: Hearing, device: CoreDevice, group: str, model: str) -> None:
+    """Deploy a model and wait until the device says that it serves it."""
+    assert device.wait_for(fleet.deploy(group, {MODEL_COMPONENT: model})) == "SUCCEEDED"
+    eventually(lambda: hearing.model(device.thing).get("self_test") == "passed")
+
+
+@pytest.mark.parametrize("runtime", [LITE, CLASSIC])
+def test_what_a_device_sees_arrives_and_a_bad_model_never_serves(
+    fleet: Fleet, hearing: Hearing, code: str, models: dict[str, str], runtime: str
+) -> None:
     base, canary = fleet.group(), fleet.group()
-    code = publish_classifier(fleet)
-    good = publish_model(fleet, tmp_path, "r1-good", "1.1.0")
-    bad = publish_model(fleet, tmp_path, "r2-bad", "1.2.0", portable=SHUFFLED)
-    with fleet.device(base, canary) as device:
-
-        def passed(version: str) -> bool:
-            told = report(fleet, device)
-            return (told.get("model_version"), told.get("self_test")) == (version, "passed")
-
+    with fleet.device(base, canary, runtime=runtime) as device:
+        thing = device.thing
         assert device.wait_for(fleet.deploy(base, {CLASSIFIER_COMPONENT: code})) == "SUCCEEDED"
-        assert device.wait_for(fleet.deploy(canary, {MODEL_COMPONENT: good})) == "SUCCEEDED"
-        eventually(lambda: passed("r1-good"))
-        assert report(fleet, device)["target"] == TARGET
+        serve(fleet, hearing, device, canary, models["good"])
+        told = hearing.model(thing)
+        assert (told["version"], told["target"]) == ("r1-good", TARGET)
 
-        (device.frames / "sure.png").write_bytes(image("red"))
-        (device.frames / "unsure.jpg").write_bytes(image("grey", form="JPEG"))
-        eventually(lambda: bool(keys(fleet, device_key(device.thing, "summaries/"))))
-        name = hashlib.sha256(image("grey", form="JPEG")).hexdigest()[:16]
-        eventually(lambda: keys(fleet, "images/edge/") == [f"images/edge/{device.thing}/{name}.jpg"])
+        see(device, "sure", "red")
+        unsure = see(device, "unsure", "grey")
+        eventually(lambda: [body["species"] for body in hearing.bodies(thing, "alert")][:1] == ["red"])
+        eventually(lambda: unsure in frames(fleet, device))
+        eventually(lambda: sum(body["frames"] for body in hearing.bodies(thing, "summary")) == 2)
 
-        assert device.wait_for(fleet.deploy(canary, {MODEL_COMPONENT: bad})) == "SUCCEEDED"
-        eventually(lambda: report(fleet, device)["self_test"] == "failed")
-        assert "expected 'red'" in report(fleet, device)["reason"]
+        assert device.wait_for(fleet.deploy(canary, {MODEL_COMPONENT: models["bad"]})) == "SUCCEEDED"
+        eventually(lambda: hearing.model(thing)["self_test"] == "failed")
+        assert "expected 'red'" in hearing.model(thing)["reason"]
+        before = len(hearing.bodies(thing, "alert"))
+        see(device, "again", "red")
+        eventually(lambda: len(hearing.bodies(thing, "alert")) > before)
+        assert hearing.bodies(thing, "alert")[-1]["model"] == "r1-good"
 
-        assert device.wait_for(fleet.deploy(canary, {MODEL_COMPONENT: good})) == "SUCCEEDED"
-        eventually(lambda: passed("r1-good"))
+        assert device.wait_for(fleet.deploy(canary, {MODEL_COMPONENT: models["good"]})) == "SUCCEEDED"
+        eventually(lambda: hearing.model(thing)["self_test"] == "passed")
         assert fleet.installed(device) == {
             CLASSIFIER_COMPONENT: (code, "RUNNING"),
-            MODEL_COMPONENT: (good, "FINISHED"),
+            MODEL_COMPONENT: (models["good"], "FINISHED"),
         }
+
+
+def test_a_new_watch_list_applies_without_a_restart(
+    fleet: Fleet, hearing: Hearing, code: str, models: dict[str, str]
+) -> None:
+    base, canary = fleet.group(), fleet.group()
+    with fleet.device(base, canary, runtime=LITE) as device:
+        assert device.wait_for(fleet.deploy(base, {CLASSIFIER_COMPONENT: code})) == "SUCCEEDED"
+        serve(fleet, hearing, device, canary, models["good"])
+        boots = {record.boot for record in hearing.records(device.thing, "health")}
+        merged = {"merge": json.dumps({"watch_list": ["green"]})}
+        request = {CLASSIFIER_COMPONENT: {"componentVersion": code, "configurationUpdate": merged}}
+        deployment = fleet.greengrass.create_deployment(targetArn=base, components=request)["deploymentId"]
+        assert device.wait_for(deployment) == "SUCCEEDED"
+
+        def watched() -> bool:
+            see(device, f"green-{time.monotonic_ns()}", "green")
+            return any(body["species"] == "green" for body in hearing.bodies(device.thing, "alert"))
+
+        eventually(watched)
+        assert {record.boot for record in hearing.records(device.thing, "alert")} == boots
+
+
+@pytest.mark.parametrize("runtime", [LITE, CLASSIC])
+def test_alerts_from_before_the_nucleus_died_without_a_link_arrive_once(
+    fleet: Fleet, hearing: Hearing, code: str, models: dict[str, str], runtime: str
+) -> None:
+    base, canary = fleet.group(), fleet.group()
+    with fleet.device(base, canary, runtime=runtime) as device:
+        thing = device.thing
+        assert device.wait_for(fleet.deploy(base, {CLASSIFIER_COMPONENT: code})) == "SUCCEEDED"
+        serve(fleet, hearing, device, canary, models["good"])
+        device.link.cut()
+        for colour in ("red", "blue"):
+            see(device, colour, colour)
+            # A frame leaves the folder once what was made of it is on the disk.
+            eventually(lambda: not list(device.frames.glob("*.png")))
+        device.kill_nucleus()
+        device.link.restore()
+
+        eventually(lambda: len(hearing.bodies(thing, "alert")) >= 2)
+        records = hearing.records(thing, "alert")
+        assert sorted(record.body["species"] for record in records) == ["blue", "red"]
+        assert len({(record.boot, record.seq) for record in records}) == 2
