@@ -16,6 +16,8 @@ NAME = "reefloop.Classifier"
 def test_gdk_gets_an_archive_and_a_recipe_that_names_it(tmp_path: Path) -> None:
     component = tmp_path / NAME
     shutil.copytree(EDGE / NAME, component)
+    (component / "wheels").mkdir(exist_ok=True)
+    (component / "wheels" / "reefling-1.2-py3-none-any.whl").write_bytes(b"a wheel that the device needs")
     shutil.copy(EDGE / "gdk_build.py", tmp_path)
     version = component / "greengrass-build" / "artifacts" / NAME / "NEXT_PATCH"  # gdk makes the folders
     version.mkdir(parents=True)
@@ -32,5 +34,7 @@ def test_gdk_gets_an_archive_and_a_recipe_that_names_it(tmp_path: Path) -> None:
     assert violations(text) == []
     with zipfile.ZipFile(version / f"{NAME}.zip") as archive:
         names = archive.namelist()
-    assert {"launch.py", "requirements.txt", "classifier/__main__.py"} <= set(names)
+    assert {"launch.py", "requirements.txt", "classifier/__main__.py", "wheels/reefling-1.2-py3-none-any.whl"} <= set(
+        names
+    )
     assert "recipe.json" not in names
