@@ -235,7 +235,7 @@ def test_a_job_that_takes_longer_than_its_limit_is_a_timeout(
     compilation: Deployed, impatient: Callable[..., dict[str, Any]]
 ) -> None:
     compilation.account.faults.stall_job("compilation", match=of("jetson-tx2"))
-    failure = impatient("neos-own-limit", "jetson-tx2", seconds=1, looks=30)
+    failure = impatient("neos-own-limit", "jetson-tx2", seconds=6, looks=30)
     assert failure["kind"] == "timeout"
     assert failure["reason"].startswith("STOPPED: ")
 
@@ -244,6 +244,6 @@ def test_a_job_that_outlives_its_limit_is_stopped(
     compilation: Deployed, impatient: Callable[..., dict[str, Any]]
 ) -> None:
     compilation.account.faults.stall_job("compilation", match=of("jetson-nano"))
-    failure = impatient("no-limit-of-its-own", "jetson-nano", seconds=900, looks=2)
+    failure = impatient("no-limit-of-its-own", "jetson-nano", seconds=900, looks=5)
     assert (failure["kind"], failure["reason"]) == ("timeout", "the job did not end within 1800 seconds")
     eventually(lambda: jobs(compilation, "jetson-nano")[0]["CompilationJobStatus"] == "STOPPED")

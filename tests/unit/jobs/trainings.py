@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from jobs.errors import STOPPED, Interrupted
 from jobs.training.cache import Decoded
 from jobs.training.dataset import Dataset, Split
 from tests.unit.jobs.bench import ATTRIBUTE, Bucket, write_lines
@@ -93,7 +94,13 @@ def train(root: str) -> None:
 
     os.environ["ML_ROOT"] = root
     signal.signal(signal.SIGTERM, entry._stop)
-    sys.exit(entry.main(["train"]))
+    try:
+        code = entry.main(["train"])
+        # The way out of a fork is not the job's: a signal on it must not end as an error of multiprocessing.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    except Interrupted:
+        code = STOPPED
+    sys.exit(code)
 
 
 def ranks(size: int, port: int) -> list[dict[str, str]]:
