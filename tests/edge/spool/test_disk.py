@@ -1,14 +1,18 @@
 """A disk that is full, read-only, not there or broken: the spool lives on in memory, and goes back when that works."""
 
+import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from classifier import spool
 from classifier.clock import ManualClock
 from classifier.messages import Ack
 from classifier.spool import Ledger, Spool
+from classifier.spool.entries import Row
+from classifier.spool.store import Store
 
 from tests.edge.any_message import alerts, message, upload
 from tests.edge.spool.conftest import MIB, Device, Disk
@@ -144,35 +148,32 @@ def test_a_transaction_that_may_be_on_the_disk_all_the_same_is_there_once(device
     assert device.alerts() == [0, 1, 2]
 
 
-def test_a_move_that_breaks_off_loses_nothing_and_keeps_the_order(device: Device, disk: Disk) -> None:
+def test_a_move_that_breaks_off_loses_nothing_and_keeps_the_order(
+    device: Device, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     disk.error = sqlite3.SQLITE_IOERR
     for n in range(8):
         device.spool.add(alerts(200, first=200 * n))
-    stream = device.stream("alert")
-    # More than one transaction may hold; the disk fails again after the first of them.
+    before = device.stream("alert")
     disk.error = None
-    store_add = spool.spool.Store.add
-    calls = []
+    add, moved = Store.add, list[int]()
 
-    def add(store: spool.spool.Store, rows: list[object], *, last_at: int) -> None:
+    def add_once(store: Store, rows: Sequence[Row], *, last_at: int) -> None:
+        """They are more than one transaction may hold; after the first the disk fails again."""
         if store.on_disk:
-            calls.append(len(rows))
-            if len(calls) > 1:
-                disk.error = sqlite3.SQLITE_IOERR
-        store_add(store, rows, last_at=last_at)  # type: ignore[arg-type]
+            disk.error = sqlite3.SQLITE_IOERR if moved else None
+            moved.append(len(rows))
+        add(store, rows, last_at=last_at)
 
-    spool.spool.Store.add = add  # type: ignore[assignment]
-    try:
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "add", add_once)
         minutes_later(device)
-    finally:
-        spool.spool.Store.add = store_add  # type: ignore[method-assign]
     assert device.spool.place == "memory"
-    kept = device.alerts()
-    assert kept == list(range(len(kept)))
-    assert 0 < len(kept) < 1600
-    device.spool.add(alerts(1, first=1600))
+    assert device.alerts() == list(range(1600 - moved[0]))
     # What comes now is of another stream: in the old one a hole would hide what is on the disk.
-    assert [s for s in device.spool.streams() if s != stream]
+    device.spool.add(alerts(1, first=1600))
+    assert len(device.spool.records(before, after=1600 - moved[0])) == 0
+    assert len(device.spool.streams()) == 2
     disk.error = None
     minutes_later(device)
     assert device.spool.place == "disk"
@@ -225,6 +226,22 @@ def test_a_full_disk_evicts_what_is_worth_least_and_goes_on(tmp_path: Path, disk
     assert device.spool.evicted["frame"] >= 1
     assert not aside.exists()
     device.close()
+
+
+def test_frames_make_room_before_the_disk_is_full(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk cannot even empty the log: so the file stops growing before."""
+    device.spool.add([*alerts(50), *[upload(f"{n}", size=30_000, value=n) for n in range(10)]])
+    real = os.statvfs(device.file)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=10, f_frsize=real.f_frsize))
+    device.spool.add([])
+    device.spool.add([message("summary")])
+    size = device.file.stat().st_size
+    for n in range(10, 20):
+        device.spool.add([upload(f"{n}", size=30_000, value=n), *alerts(1, first=40 + n)])
+    assert device.file.stat().st_size == size
+    assert device.uploads()[0] == "19"
+    assert device.alerts() == list(range(60))
+    assert device.spool.evicted == {"alert": 0, "health": 0, "summary": 0, "frame": 20 - len(device.uploads())}
 
 
 def test_a_full_disk_gives_no_alert_for_a_summary(tmp_path: Path) -> None:

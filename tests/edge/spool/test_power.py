@@ -110,8 +110,8 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Files, tuple
 def torn(before: bytes, after: bytes, draw: random.Random) -> bytes:
     """Written when the power went: of the sectors that change, any may be the new ones."""
     lengths = sorted([len(before), len(after)])
-    size = lengths[1] if draw.random() < 0.5 else draw.randint(*lengths)
-    share, parts = draw.random(), []
+    size = lengths[1] if draw.random() < 0.7 else draw.randint(*lengths)
+    share, parts = draw.choice([0.0, 0.5, 0.95, 1.0]), []
     for begin in range(0, size, _SECTOR):
         new = draw.random() < share or begin >= len(before)
         parts.append((after if new else before)[begin : begin + _SECTOR])

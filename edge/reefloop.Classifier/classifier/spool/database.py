@@ -58,7 +58,7 @@ class Database:
         Raises:
             Corrupt, sqlite3.Error, OSError
         """
-        self.on_disk = path is not None
+        self._path, self.on_disk = path, path is not None
         self.connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=1)
         try:
             for pragma in _PRAGMAS:
@@ -133,7 +133,16 @@ class Database:
 
     def over(self) -> int:
         """Bytes in use above what may stay; negative when there is room."""
-        return int(self.used() - self._limit * PAGE)
+        return self.used() - self._limit * PAGE
+
+    def short(self) -> int:
+        """Bytes that must be given up for a transaction to find room where the disk has none: what is free in the
+        file can always be written, but a log that cannot be carried into the file can neither be emptied nor grow."""
+        if self._path is None:
+            return 0
+        disk = os.statvfs(self._path)
+        spare = disk.f_bavail * disk.f_frsize - 2 * self.largest - _SLACK * PAGE
+        return self.largest - int(self.one("PRAGMA freelist_count")) * PAGE - max(0, spare)
 
     def used(self) -> int:
         """Bytes in use."""

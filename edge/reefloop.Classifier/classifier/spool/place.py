@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from classifier.clock import Clock
+from classifier.messages import KINDS
 from classifier.spool.entries import EVICTED, FRAME, Row
 from classifier.spool.files import corrupt, full, make_room, open_on_disk
 from classifier.spool.store import Store
@@ -68,7 +69,7 @@ class Place:
                     raise
 
     def trim(self) -> None:
-        """Evict what is above the bound."""
+        """Evict what is above the bound, and frames where the disk is nearly full."""
         self.do(self._trim)
 
     def lose(self, gone: Counter[str]) -> None:
@@ -171,6 +172,8 @@ class Place:
 
     def _trim(self, store: Store) -> None:
         while (over := store.over()) > 0 and (gone := store.evict(min(over, store.largest))):
+            self.evicted.update(gone)
+        while (short := store.short()) > 0 and (gone := store.evict(short, sparing=len(KINDS))):
             self.evicted.update(gone)
 
     def _tell(self, store: Store) -> None:
