@@ -1,9 +1,12 @@
 """Bodies of messages as the component writes them, and the entries that hold them."""
 
+import json
 import random
+import zlib
 from typing import Any
 
-from classifier.messages import Record
+from classifier import messages
+from classifier.messages import Batch, Record
 from classifier.spool import Message, Upload
 
 BOOT = "1800000000000-0a1b2c3d"
@@ -97,3 +100,14 @@ def message(kind: str, seed: int = 0) -> Message:
 
 def upload(key: str, *, size: int = 1000, value: float = 0.5) -> Upload:
     return Upload(key, random.Random(key).randbytes(size), {"reason": "uncertain", "label": "crab"}, value)
+
+
+def any_batch(kind: str = "alert", count: int = 3, **changes: Any) -> Batch:
+    given = {"thing": "reef-1", "boot": BOOT, "kind": kind, "base": 1, "records": tuple(any_records(kind, count))}
+    return Batch(**(given | changes))
+
+
+def wire(document: object, *, version: int = messages.VERSION) -> bytes:
+    """A payload with any document in it."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=messages._DICTIONARY)
+    return bytes([version]) + deflate.compress(json.dumps(document).encode()) + deflate.flush()
