@@ -14,6 +14,8 @@ REVIEW_ERROR: Final = 0.02
 """Frames as sure as those of which more than this share is wrong go to review."""
 REVIEW_SHARE: Final = 0.05
 """At least this share of frames like the validation split's goes to review."""
+UNKNOWN_SHARE: Final = 0.005
+"""At most this share of frames like the validation split's is called unknown."""
 BINS: Final = 15
 """Of equal width, as in the literature, so that figures compare."""
 
@@ -27,13 +29,15 @@ class Calibration:
 
     temperature: float
     uncertain_below: float
+    unknown_above_energy: float | None
+    """None where the split is too small to tell."""
     before: float
     """Expected calibration error with temperature 1."""
     after: float
 
 
 def calibrate(logits: Logits, targets: Targets) -> Calibration:
-    """Fit the temperature and the threshold for review on held-out objects: logits [n, classes], targets [n].
+    """Fit the temperature and the bounds for review on held-out objects: logits [n, classes], targets [n].
 
     Raises:
         JobError: logits that are no numbers.
@@ -49,6 +53,7 @@ def calibrate(logits: Logits, targets: Targets) -> Calibration:
     return Calibration(
         temperature=temperature,
         uncertain_below=uncertain_below(logits, targets, temperature),
+        unknown_above_energy=unknown_above_energy(logits, temperature),
         before=before.error,
         after=after.error,
     )
@@ -90,6 +95,24 @@ def uncertain_below(logits: Logits, targets: Targets, temperature: float) -> flo
     allowed = np.flatnonzero(within & last_of_equals)
     lowest = ordered[allowed[-1]] if len(allowed) else 1.0
     return float(max(lowest, np.quantile(confidences, REVIEW_SHARE)))
+
+
+def unknown_above_energy(logits: Logits, temperature: float) -> float | None:
+    """The energy above which a device calls a frame unknown: like nothing that the network was trained on.
+
+    The energy is -T logsumexp(z / T), low where some class fits well: W. Liu et al., "Energy-based Out-of-distribution
+    Detection", NeurIPS 2020, https://arxiv.org/abs/2010.03759. Of n validation objects the bound is the energy of the
+    k-th highest with k = floor(UNKNOWN_SHARE (n + 1)), so that of frames drawn as they were a share of at most
+    UNKNOWN_SHARE is above it, averaged over splits (split conformal prediction: A. Angelopoulos and S. Bates, 2021,
+    https://arxiv.org/abs/2107.07511). None where k is 0, with fewer than 199 objects.
+    """
+    rank = math.floor(UNKNOWN_SHARE * (len(logits) + 1))
+    if rank < 1:
+        return None
+    values = logits.astype(np.float64) / temperature
+    highest = values.max(1)
+    energies = -temperature * (highest + np.log(np.exp(values - highest[:, None]).sum(1)))
+    return float(np.sort(energies)[-rank])
 
 
 @dataclass

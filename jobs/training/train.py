@@ -88,6 +88,7 @@ def _train(root: Root, chosen: Hyperparameters, processes: Processes) -> None:
         "labels": dataset.labels,
         "temperature": calibration.temperature,
         "uncertain_below": calibration.uncertain_below,
+        "unknown_above_energy": calibration.unknown_above_energy,
         "calibration": {"split": "validation", "before": calibration.before, "after": calibration.after},
         "metrics": metrics,
         "human_level": dataset.human_level,

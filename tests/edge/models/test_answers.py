@@ -11,6 +11,7 @@ from classifier.models.package import Package
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.training import calibration
 from tests.edge import model_packages
 from tests.edge.models.berth import frame
 
@@ -70,6 +71,15 @@ def test_it_is_unknown_when_its_energy_is_above_the_bound(
     energy = -temperature * float(np.logaddexp.reduce(scaled))
     answer = model(len(logits), temperature=temperature, energy=bound).judge(np.asarray(logits, np.float32))
     assert answer.unknown == (energy > bound) or energy == pytest.approx(bound)
+
+
+@given(st.integers(0, 1000), st.floats(0.1, 10))
+def test_the_bound_of_the_unknown_means_the_same_as_in_training(seed: int, temperature: float) -> None:
+    logits = np.random.default_rng(seed).normal(0, 5, (1000, 7)).astype(np.float32)
+    asked = model(7, temperature=temperature, energy=calibration.unknown_above_energy(logits, temperature))
+    unknown = sum(asked.judge(each).unknown for each in logits)
+    # The one that the bound was taken from is on either side of it.
+    assert unknown <= calibration.UNKNOWN_SHARE * len(logits) <= unknown + 1
 
 
 @given(LOGITS)

@@ -64,6 +64,7 @@ def package(
         "labels": labels,
         "temperature": 2.0,
         "uncertain_below": 0.5,
+        "unknown_above_energy": -3.25,
         "metrics": METRICS | (metrics or {}),
         "input": {"name": "image", "shape": [1, 3, PIXELS, PIXELS]},
         "output": "logits",

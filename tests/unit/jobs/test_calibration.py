@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from jobs.errors import JobError
-from jobs.training.calibration import BINS, Reliability, calibrate, temperature_of, uncertain_below
+from jobs.training.calibration import (
+    BINS,
+    UNKNOWN_SHARE,
+    Reliability,
+    calibrate,
+    temperature_of,
+    uncertain_below,
+    unknown_above_energy,
+)
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -88,6 +96,38 @@ def test_answers_that_are_equally_sure_go_to_review_together() -> None:
     # A network that gives one answer to everything, right of the first 60 objects.
     logits, targets = two_classes(np.ones(100)), (np.arange(100) >= 60).astype(np.int64)
     assert uncertain_below(logits, targets, 1.0) == 1
+
+
+def energies(logits: Floats, temperature: float) -> NDArray[np.float64]:
+    return np.asarray(-temperature * np.logaddexp.reduce(logits.astype(np.float64) / temperature, axis=1))
+
+
+@given(st.integers(0, 10_000), st.floats(0.1, 10))
+def test_few_objects_are_above_the_bound_of_the_unknown(seed: int, temperature: float) -> None:
+    logits, _ = drawn(seed, 1000)
+    bound = unknown_above_energy(logits, temperature)
+    assert bound is not None
+    # The fifth of a thousand is at the bound.
+    assert (energies(logits, temperature) > bound + 1e-6).sum() == 4
+
+
+def test_of_other_objects_like_them_as_few_are() -> None:
+    shares = []
+    for seed in range(200):
+        logits, _ = drawn(seed, 200 + 1000)
+        bound = unknown_above_energy(logits[:200], 1.0)
+        shares.append((energies(logits[200:], 1.0) > bound).mean())
+    assert 0.7 * UNKNOWN_SHARE < np.mean(shares) < 1.2 * UNKNOWN_SHARE
+
+
+@pytest.mark.parametrize(("objects", "known"), [(198, False), (199, True)])
+def test_too_few_objects_tell_nothing_of_the_unknown(objects: int, known: bool) -> None:
+    assert (unknown_above_energy(drawn(1, objects)[0], 1.0) is not None) == known
+
+
+def test_large_logits_have_an_energy_too() -> None:
+    logits = np.full((199, 3), 800.0, np.float32)
+    assert unknown_above_energy(logits, 1.0) == pytest.approx(-800 - np.log(3))
 
 
 def test_the_calibration_error_is_the_distance_of_confidence_and_accuracy() -> None:

@@ -174,7 +174,7 @@ def test_the_finished_package_has_the_test_figures_and_the_evaluation(evaluated:
     assert model["metrics"].items() > METRICS.items()
     assert (model["metrics"]["test_accuracy"], model["metrics"]["test_objects"]) == (0.9, 60)
     assert model["verdict"]["avoidable_bias"] == evaluated.evaluation["avoidable_bias"]
-    assert (model["temperature"], model["uncertain_below"]) == (2.0, 0.5)
+    assert (model["temperature"], model["uncertain_below"], model["unknown_above_energy"]) == (2.0, 0.5, -3.25)
 
 
 def test_a_compiler_gets_exactly_one_file(evaluated: Case) -> None:

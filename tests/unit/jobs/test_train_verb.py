@@ -63,6 +63,7 @@ def test_the_package_says_what_the_model_is_and_what_it_comes_from(trained: Path
     assert (model["output"], model["epochs"], model["human_level"]) == ("logits", 3, {"error": 0.01})
     assert model["labels"] == json.loads((trained / "model/labels.json").read_text()) == list(CLASSES)
     assert 0 < model["uncertain_below"] <= 1
+    assert model["unknown_above_energy"] is None  # 18 objects tell nothing of it
     assert model["temperature"] > 0
     assert 0 <= model["calibration"]["after"] <= 1
     assert len(model["code_hash"]) == 64
