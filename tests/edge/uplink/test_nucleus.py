@@ -162,6 +162,17 @@ def test_a_connection_that_broke_is_mended_while_the_nucleus_lives(device: Devic
     assert nucleus.connect()
 
 
+def test_no_subscription_outlives_its_connection_in_whatever_order_its_end_is_told(
+    device: Device, nucleus: Nucleus
+) -> None:
+    subscription = nucleus.subscribe("a", lambda *_: None)
+    nucleus.close()
+    assert not subscription.alive
+    assert nucleus.connect()
+    assert not subscription.alive
+    assert nucleus.subscribe("a", lambda *_: None).alive
+
+
 @pytest.mark.parametrize("missing", [SOCKET, "SVCUID"])
 def test_without_a_nucleus_the_component_works_on(
     device: Device, monkeypatch: pytest.MonkeyPatch, missing: str

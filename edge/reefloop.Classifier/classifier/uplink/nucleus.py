@@ -46,13 +46,13 @@ class NotSent(Unavailable):
 class Subscription:
     """What comes on a topic, for as long as `alive`; after that it has to be made anew."""
 
-    def __init__(self) -> None:
-        self._ended = threading.Event()
+    def __init__(self, connected: Callable[[], bool] = lambda: True) -> None:
+        self._ended, self._connected = threading.Event(), connected
         self.operation: Any = None
 
     @property
     def alive(self) -> bool:
-        return not self._ended.is_set()
+        return not self._ended.is_set() and self._connected()
 
     def close(self) -> None:
         """Receive no more. Does nothing the second time."""
@@ -61,7 +61,7 @@ class Subscription:
             self.operation.close()
 
     def ended(self) -> None:
-        """The nucleus closed the stream, or the connection is gone."""
+        """The nucleus closed the stream. Not always told when the connection is gone."""
         self._ended.set()
 
     def failed(self, error: Exception) -> bool:
@@ -191,6 +191,7 @@ class Nucleus:
 
     def _close(self) -> None:
         client, self._client = self._client, None
+        self._lifecycle.ended = True
         if client is not None:
             client.close(executor_wait=False)
 
@@ -213,7 +214,8 @@ class Nucleus:
             raise Unavailable(_reason(error)) from error
 
     def _subscribe(self, ask: "Callable[[Client, dict[str, Any]], tuple[Future[Any], Any]]") -> Subscription:
-        subscription = Subscription()
+        lifecycle = self._lifecycle
+        subscription = Subscription(lambda: not lifecycle.ended)
         handlers = {"on_stream_error": subscription.failed, "on_stream_closed": subscription.ended}
 
         def begin(client: Client) -> "Future[Any]":
