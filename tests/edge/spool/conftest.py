@@ -11,7 +11,6 @@ from classifier import messages, spool
 from classifier.clock import ManualClock
 from classifier.messages import Ack
 from classifier.spool import Spool, Stream
-from classifier.spool.database import sqlite3 as seen_by_the_spool
 
 MIB = 1024 * 1024
 
@@ -41,6 +40,11 @@ class Device:
         self.spool.close()
         self.folder = copy
         return self.start()
+
+    def a_minute_later(self) -> None:
+        """Long enough for another look at the disk."""
+        self.clock.advance(61)
+        self.spool.add([])
 
     def close(self) -> None:
         for each in self._spools:
@@ -121,7 +125,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
         connection.on_disk = path != ":memory:"
         return connection
 
-    monkeypatch.setattr(seen_by_the_spool, "connect", connected)
+    monkeypatch.setattr(sqlite3, "connect", connected)
     return disk
 
 

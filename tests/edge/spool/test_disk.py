@@ -1,10 +1,8 @@
 """A disk that is full, read-only, not there or broken: the spool lives on in memory, and goes back when that works."""
 
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from classifier import spool
@@ -38,11 +36,6 @@ def device(disk: Disk, device: Device) -> Device:
     return device
 
 
-def minutes_later(device: Device) -> None:
-    device.clock.advance(61)
-    device.spool.add([])
-
-
 def test_what_comes_while_the_disk_fails_is_kept_in_memory(device: Device, disk: Disk, error: int) -> None:
     device.spool.add(alerts(3))
     disk.error = error
@@ -61,7 +54,7 @@ def test_it_goes_back_with_all_that_it_holds(device: Device, disk: Disk, error: 
     disk.error = None
     device.spool.add(alerts(1, first=6))
     assert device.spool.place == "memory"  # it looks once a minute
-    minutes_later(device)
+    device.a_minute_later()
     assert device.spool.place == "disk"
     assert device.spool.trouble == "the spool was in memory: the disk fails"
     device.spool.add(alerts(1, first=7))
@@ -78,7 +71,7 @@ def test_it_stays_in_memory_while_the_disk_still_fails(device: Device, disk: Dis
     disk.error = error
     for n in range(5):
         device.spool.add(alerts(1, first=n))
-        minutes_later(device)
+        device.a_minute_later()
     assert device.spool.place == "memory"
     assert device.alerts() == [0, 1, 2, 3, 4]
     assert len(device.spool.streams()) == 1
@@ -90,7 +83,7 @@ def test_a_disk_that_fails_from_the_start(tmp_path: Path, disk: Disk, error: int
     device.spool.add(alerts(2))
     assert (device.spool.place, device.alerts()) == ("memory", [0, 1])
     disk.error = None
-    minutes_later(device)
+    device.a_minute_later()
     assert device.crash().place == "disk"
     assert device.alerts() == [0, 1]
     assert not list(device.folder.glob("spool.corrupt-*"))
@@ -115,7 +108,7 @@ def test_whatever_writes_may_find_the_disk_failing(
     disk.error = error
     use(device.spool)
     disk.error = None
-    minutes_later(device)
+    device.a_minute_later()
     assert device.spool.place == "disk"
     assert device.alerts()[-1] == 2
 
@@ -143,7 +136,7 @@ def test_a_transaction_that_may_be_on_the_disk_all_the_same_is_there_once(device
     store.transaction = commits_and_fails  # type: ignore[method-assign, assignment]
     device.spool.add(alerts(2, first=1))
     assert device.spool.place == "memory"
-    minutes_later(device)
+    device.a_minute_later()
     assert device.spool.place == "disk"
     assert device.alerts() == [0, 1, 2]
 
@@ -167,7 +160,7 @@ def test_a_move_that_breaks_off_loses_nothing_and_keeps_the_order(
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "add", add_once)
-        minutes_later(device)
+        device.a_minute_later()
     assert device.spool.place == "memory"
     assert device.alerts() == list(range(1600 - moved[0]))
     # What comes now is of another stream: in the old one a hole would hide what is on the disk.
@@ -175,7 +168,7 @@ def test_a_move_that_breaks_off_loses_nothing_and_keeps_the_order(
     assert len(device.spool.records(before, after=1600 - moved[0])) == 0
     assert len(device.spool.streams()) == 2
     disk.error = None
-    minutes_later(device)
+    device.a_minute_later()
     assert device.spool.place == "disk"
     assert device.alerts() == list(range(1601))
 
@@ -203,59 +196,10 @@ def test_losses_are_counted_through_all_moves(device: Device, disk: Disk) -> Non
     disk.error = sqlite3.SQLITE_IOERR
     lose("b")
     disk.error = None
-    minutes_later(device)
+    device.a_minute_later()
     lose("c")
     assert device.spool.evicted["frame"] == 3
     assert device.restart().evicted["frame"] == 3
-
-
-def test_a_full_disk_evicts_what_is_worth_least_and_goes_on(tmp_path: Path, disk: Disk) -> None:
-    """Full: the file cannot grow. What was freed can be written again."""
-    device = Device(tmp_path / "spool")
-    device.spool.add([*alerts(5), *[upload(f"{n}", size=40_000, value=n) for n in range(8)]])
-    aside = device.folder / "spool.corrupt-9"
-    aside.write_bytes(b"only to be looked at")
-    connection = device.spool._place.store.connection
-    pages = connection.execute("PRAGMA page_count").fetchone()[0]
-    connection.execute(f"PRAGMA max_page_count = {pages}").fetchall()
-    device.spool.add([upload("late", size=40_000, value=99), *alerts(1, first=5)])
-    assert (device.spool.place, device.spool.trouble) == ("disk", "")
-    assert device.alerts() == [0, 1, 2, 3, 4, 5]
-    assert device.uploads()[0] == "late"
-    assert "0" not in device.uploads()
-    assert device.spool.evicted["frame"] >= 1
-    assert not aside.exists()
-    device.close()
-
-
-def test_frames_make_room_before_the_disk_is_full(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk cannot even empty the log: so the file stops growing before."""
-    device.spool.add([*alerts(50), *[upload(f"{n}", size=30_000, value=n) for n in range(10)]])
-    real = os.statvfs(device.file)
-    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=10, f_frsize=real.f_frsize))
-    device.spool.add([])
-    device.spool.add([message("summary")])
-    size = device.file.stat().st_size
-    for n in range(10, 20):
-        device.spool.add([upload(f"{n}", size=30_000, value=n), *alerts(1, first=40 + n)])
-    assert device.file.stat().st_size == size
-    assert device.uploads()[0] == "19"
-    assert device.alerts() == list(range(60))
-    assert device.spool.evicted == {"alert": 0, "health": 0, "summary": 0, "frame": 20 - len(device.uploads())}
-
-
-def test_a_full_disk_gives_no_alert_for_a_summary(tmp_path: Path) -> None:
-    device = Device(tmp_path / "spool")
-    device.spool.add(alerts(300))
-    connection = device.spool._place.store.connection
-    pages = connection.execute("PRAGMA page_count").fetchone()[0]
-    connection.execute(f"PRAGMA max_page_count = {pages}").fetchall()
-    for n in range(100):
-        device.spool.add([message("summary", n)])
-    assert device.spool.evicted["alert"] == 0
-    minutes_later(device)
-    assert len(device.alerts()) == 300
-    device.close()
 
 
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
