@@ -2,6 +2,7 @@
 
 import stat
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from classifier.configuration import Configuration
 from classifier.frames import Frame, Unreadable
 from classifier.health import Health, Missed
 from classifier.results import Results
-from classifier.spool import Message
+from classifier.spool import Entry, Message
 from classifier.stage import Queue
 from classifier.steps import SourceStep, SpoolStep, Store, WorkerStep, recalled, remember
 from classifier.worker import Broken, Taken, Work, Worker
@@ -201,7 +202,8 @@ class Disk:
             spooled=self._spooled,
         )
 
-    def _spooled(self) -> None:
+    def _spooled(self, entries: Sequence[Entry]) -> None:
+        assert entries
         self.woken += 1
 
 

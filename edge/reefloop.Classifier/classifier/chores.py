@@ -38,6 +38,8 @@ class Nucleus(Protocol):
 
     def connect(self) -> bool: ...
 
+    def publish_locally(self, topic: str, message: Mapping[str, Any]) -> None: ...
+
     def configuration(self) -> dict[str, Any]: ...
 
     def on_configuration(self, callback: Callable[[], None]) -> Any: ...
@@ -224,6 +226,11 @@ class Following:
         self._build: Callable[[Any], Step] = build
         self._of: Any = None
         self._step: Step | None = None
+
+    @property
+    def trouble(self) -> str:
+        """What the step says of itself."""
+        return str(getattr(self._step, "trouble", ""))
 
     def step(self) -> float:
         now = self._what()

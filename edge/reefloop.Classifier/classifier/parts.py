@@ -3,7 +3,7 @@
 import gc
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from classifier.health import Health
 from classifier.models.keeper import Keeper
 from classifier.results import Results
 from classifier.sources import Source
+from classifier.spool import Entry, Message
 from classifier.stage import Queue, Step
 from classifier.steps import FRAMES, WORKS, SourceStep, SpoolStep, Store, WorkerStep, recalled
+from classifier.uplink.announcer import Announcer
 from classifier.worker import Taken, Work, Worker
 
 
@@ -48,6 +50,7 @@ class Parts:
         self.configurations = Configurations(around.work / "configuration.json")
         self.health = Health(clock=around.clock, work=around.work)
         self.models = Models()
+        self.announcer = Announcer(around.nucleus, around.clock) if around.nucleus is not None else None
         self.frames: Queue[Taken] = Queue(FRAMES)
         self.works: Queue[Work] = Queue(WORKS)
         self.health_wanted, self.reconfigured = threading.Event(), threading.Event()
@@ -56,6 +59,8 @@ class Parts:
         self.worker: Worker | None = None
         self.worker_step: WorkerStep | None = None
         self._spool_step: SpoolStep | None = None
+        self._ways: dict[str, Following] = {}
+        """To the cloud."""
         self._frozen = False
         self.restarts: Callable[[], Mapping[str, int]] = dict
         """How often each stage was begun anew."""
@@ -72,9 +77,11 @@ class Parts:
             "health": self._health,
         }
         if sender is not None:
-            found["sender"] = lambda _: Following(lambda: self.store, sender)
+            found["sender"] = lambda _: self._follow("sender", lambda: self.store, sender)
         if uploader is not None:
-            found["uploader"] = lambda _: Following(self._way_up, lambda way: uploader(*way))
+            found["uploader"] = lambda _: self._follow("uploader", self._way_up, lambda way: uploader(*way))
+        if (announcer := self.announcer) is not None:
+            found["announcer"] = lambda _: announcer
         if nucleus is not None:
             found["configuration"] = lambda _: ConfigurationStep(nucleus, self.configurations, self.reconfigured.set)
         return found
@@ -165,11 +172,21 @@ class Parts:
         """Whether nothing of an earlier source is under way."""
         return not self.frames and not self.works and (self.worker_step is None or self.worker_step.idle)
 
+    def _follow(self, name: str, what: Callable[[], Any], build: Callable[[Any], Step]) -> Following:
+        self._ways[name] = Following(what, build)
+        return self._ways[name]
+
     def _way_up(self) -> tuple[Store, str] | None:
         store, bucket = self.store, self.configuration.bucket
         return (store, bucket) if store is not None and bucket else None
 
-    def _spooled(self) -> None:
+    def _spooled(self, entries: Sequence[Entry]) -> None:
+        """These are on the disk, and can be told."""
+        if self.announcer is not None:
+            for entry in entries:
+                if isinstance(entry, Message) and entry.kind == "alert":
+                    self.announcer.tell(entry.body)
+            self._wake("announcer")
         self._wake("sender")
         self._wake("uploader")
 
@@ -188,7 +205,9 @@ class Parts:
         if store is None:
             return None
         depth, (hour, day) = store.spool.depth(), store.budget.used()
+        uplink = {name: trouble[:200] for name, way in self._ways.items() if (trouble := way.trouble)}
         return {
+            **({"uplink": uplink} if uplink else {}),
             "model": self.models.told,
             "queue": len(self.frames) + len(self.works),
             "restarts": {name: restarts for name, restarts in self.restarts().items() if restarts},

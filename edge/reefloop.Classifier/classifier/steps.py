@@ -18,7 +18,7 @@ from classifier.health import MIB, Missed
 from classifier.models.model import Model
 from classifier.results import Results
 from classifier.sources import Source
-from classifier.spool import Spool
+from classifier.spool import Entry, Spool
 from classifier.stage import Latest, Queue
 from classifier.worker import Broken, Taken, Work, Worker
 
@@ -176,9 +176,9 @@ class SpoolStep:
         results: Results,
         missed: Missed,
         state: Path,
-        spooled: Callable[[], None],
+        spooled: Callable[[Sequence[Entry]], None],
     ) -> None:
-        """`state` is the file of the policy's memory; `spooled` is called when there is something to send."""
+        """`state` is the file of the policy's memory; `spooled` is told what there is to send now."""
         self._store, self._works, self._results, self._missed = store, works, results, missed
         self._state, self._spooled = state, spooled
         self._configuration: Latest[Configuration] = Latest()
@@ -198,7 +198,7 @@ class SpoolStep:
         # From here on nothing of this is spooled a second time, whatever fails below.
         self._works.drop(works)
         if entries:
-            self._spooled()
+            self._spooled(entries)
         for state in [work.state for work in works if work.state is not None][-1:]:
             remember(self._state, state)
         self._results.add([work.result for work in works if work.result is not None])

@@ -1,6 +1,6 @@
 """The component: stages that pass frames on, and a main thread that sees to it that they all go on.
 
-source ─► frames ─► worker ─► works ─► spool ─► sender, uploader
+source ─► frames ─► worker ─► works ─► spool ─► sender, uploader, announcer
                       ▲         ▲
                    models     health               configuration: from the nucleus, to all of them
 """
@@ -35,6 +35,7 @@ LIMITS: Final = {
     "models": 1800.0,  # a model that is copied and proved on a slow disk
     "health": 60.0,
     "configuration": 60.0,
+    "announcer": 60.0,
 }
 """Seconds after which a stage counts as stuck."""
 _OF_A_SOURCE: Final = ("source", "frames_per_second", "still_seconds", "keep_frames", "poll_seconds")

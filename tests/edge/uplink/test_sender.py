@@ -11,7 +11,7 @@ from classifier.clock import ManualClock
 from classifier.messages import MAXIMUM_BYTES, Ack, pack_ack
 from classifier.spool import Message, Spool, Stream
 from classifier.uplink.nucleus import Nucleus, Unavailable
-from classifier.uplink.sender import LONGEST_PAUSE_SECONDS, Sender, cost
+from classifier.uplink.sender import LONGEST_BUDGET_WAIT_SECONDS, LONGEST_PAUSE_SECONDS, Sender, cost
 from classifier.uplink.window import PATIENCE
 
 from tests.edge.uplink.cloud import THING, Cloud, FakeNucleus, alert, health, summary
@@ -431,6 +431,20 @@ def test_the_cost_of_a_message_is_what_a_metered_link_counts() -> None:
     small, large = cost("t", b"x" * 100), cost("t", b"x" * 4_800)
     assert small == 7 + 1 + 100 + 29 + 52 + 512
     assert large == 7 + 1 + 4_800 + 29 + 4 * 52 + 512
+
+
+def test_what_waits_for_the_budget_is_not_packed_all_the_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.budget.configure(per_hour=20_000, per_day=200_000)
+    assert rig.budget.spend("summary", 15_900)
+    asked: list[str] = []
+    spend = rig.budget.spend
+    monkeypatch.setattr(rig.budget, "spend", lambda kind, size: asked.append(kind) or spend(kind, size))
+    rig.add(summary())
+    rig.run(600)
+    assert 1 <= len(asked) <= 11
+    rig.budget.configure(per_hour=1_000_000, per_day=10_000_000)
+    rig.run(LONGEST_BUDGET_WAIT_SECONDS + 5)
+    assert rig.waiting == 0, "a budget that is raised is noticed"
 
 
 def test_what_the_budget_keeps_back_waits_and_what_is_more_urgent_goes(rig: Rig) -> None:

@@ -18,6 +18,8 @@ from classifier.uplink.window import Window
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE_SECONDS: Final = 5.0
+LONGEST_BUDGET_WAIT_SECONDS: Final = 60.0
+"""The budget may be raised meanwhile."""
 FIRST_RETRY_SECONDS: Final = 0.5
 LAST_RETRY_SECONDS: Final = 15.0
 """Nucleus lite says at once that there is no link: to ask it so often costs nothing but that."""
@@ -78,6 +80,8 @@ class Sender:
         self._subscription: Subscription | None = None
         self._subscribing, self._refused = (Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS) for _ in range(2))
         self._window = Window()
+        self._poor_until: dict[str, float] = {}
+        """When the budget is asked again, by kind."""
 
     def step(self) -> float:
         """Send what may leave now; returns the seconds until there may be more, a few at most."""
@@ -144,12 +148,14 @@ class Sender:
 
     def _send(self, now: float) -> float:
         """Send until nothing more may leave; returns the seconds until the budget lets more out."""
-        waits = {"": math.inf}
+        # What waits for the budget is not packed every second to find that out again.
+        waits = {"": math.inf} | {kind: until - now for kind, until in self._poor_until.items() if until > now}
         for stream in self._window.order(self._spool.streams()):
             try:
                 while stream.kind not in waits and (records := self._due(stream, now)):
                     if wait := self._publish(stream, records, now):
                         waits[stream.kind] = wait
+                        self._poor_until[stream.kind] = now + min(wait, LONGEST_BUDGET_WAIT_SECONDS)
             except NotSent as error:
                 self._say(f"the nucleus takes no messages: {error}")
                 break
