@@ -55,11 +55,6 @@ def approval_key(number: str) -> str:
     return f"approvals/{number}.json"
 
 
-def device_key(thing: str, name: str = "") -> str:
-    """Key of what a device reports about itself, or the device's prefix."""
-    return f"devices/{thing}/{name}"
-
-
 def instance(number: int) -> str:
     """How SageMaker calls an instance of a job, counted from 1; in a round, the folder that it wrote of the routing.
 

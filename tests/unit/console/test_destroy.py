@@ -169,7 +169,7 @@ def test_a_device_that_is_still_on_cannot_fill_an_emptied_bucket(account: Accoun
         destroy(account.client, storage={"DataBucket": bucket})
 
     with pytest.raises(ClientError, match="403"):
-        s3.put_object(Bucket=bucket, Key="devices/buoy/summaries/1.json", Body=b"{}")
+        s3.put_object(Bucket=bucket, Key="images/edge/buoy/1.jpg", Body=b"{}")
     statements = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
     assert [statement["Sid"] for statement in statements] == ["TlsOnly", "ClosedByConsoleDestroy"]
     s3.delete_bucket(Bucket=bucket)
