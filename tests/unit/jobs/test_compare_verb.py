@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from classifier import model
+from classifier.models import model
 
 from jobs import manifest
 from jobs.__main__ import main
