@@ -229,7 +229,8 @@ class Device:
 
     def close(self) -> None:
         """Whatever hangs may go."""
-        self.model.release.set()
+        if self.shelf.model is not None:
+            self.shelf.model.release.set()
         if self.camera.hang is not None:
             self.camera.hang.set()
         for stage in self.supervisor.stages.values() if self.supervisor else ():

@@ -15,7 +15,7 @@ from classifier.health import Health, Missed
 from classifier.results import Results
 from classifier.spool import Entry, Message
 from classifier.stage import Queue
-from classifier.steps import SourceStep, SpoolStep, Store, WorkerStep, recalled, remember
+from classifier.steps import LIVE_FRAMES, SourceStep, SpoolStep, Store, WorkerStep, recalled, remember
 from classifier.worker import Broken, Taken, Work, Worker
 
 from tests.edge.device import THING, Camera, Oracle
@@ -33,10 +33,11 @@ def taken(camera: Camera, name: str) -> Taken:
 
 
 class Source:
-    """A source's step over a camera and a queue of two."""
+    """A source's step over a camera."""
 
     def __init__(self, camera: Camera, **more: Any) -> None:
-        self.camera, self.frames, self.missed = camera, Queue[Taken](2), Missed()
+        self.camera, self.missed = camera, Missed()
+        self.frames: Queue[Taken] = Queue(9 if camera.live else 2)
         self.end = threading.Event()
         self.step = SourceStep(camera, self.frames, missed=self.missed, end=self.end, **more)
 
@@ -58,10 +59,10 @@ def test_a_file_waits_until_there_is_room() -> None:
 
 def test_a_live_frame_takes_the_place_of_the_oldest() -> None:
     source = Source(Camera(live=True))
-    source.camera.see("1", "2", "3", "4", "5")
-    for _ in range(5):
+    source.camera.see(*(str(number) for number in range(LIVE_FRAMES + 3)))
+    for _ in range(LIVE_FRAMES + 3):
         source.step.step()
-    assert source.names() == ["4", "5"]
+    assert source.names() == [str(number) for number in range(3, LIVE_FRAMES + 3)]
     assert source.missed.dropped == 3
 
 

@@ -10,7 +10,7 @@ import pytest
 from classifier import supervisor as module
 from classifier.configuration import Configuration
 from classifier.frames import Unreadable
-from classifier.steps import Store
+from classifier.steps import LIVE_FRAMES, Store
 from classifier.supervisor import LIMITS, LOST_SECONDS
 from classifier.watchdog import MOST_PER_HOUR
 
@@ -89,7 +89,7 @@ def test_a_live_source_that_nobody_keeps_up_with_loses_its_oldest_frames(device:
     device.camera.see(*(f"crab-{number}.jpg" for number in range(20)))
     started = device.start()
     eventually(lambda: len(device.camera.handed) == 20)
-    eventually(lambda: started.parts.health.missed.dropped == 20 - started.parts.frames.limit)
+    eventually(lambda: started.parts.health.missed.dropped == 20 - LIVE_FRAMES)
     device.shelf.model = model
     started.wake("models")
     assert model is not None

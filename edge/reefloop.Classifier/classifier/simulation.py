@@ -179,6 +179,7 @@ class Simulation:
         if not self.parts.works:
             return
         urgent = any(work.entries for work in self.parts.works.waiting(wait_seconds=0))
+        self.parts.works.hurry()
         self._steps["spool"].step()
         if urgent:
             self._send()

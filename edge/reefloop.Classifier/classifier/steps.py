@@ -24,8 +24,10 @@ from classifier.worker import Broken, Taken, Work, Worker
 
 log = logging.getLogger(__name__)
 
-FRAMES: Final = 4
-"""That wait for the worker. More would only make a live frame older, and each may hold megabytes."""
+FRAMES: Final = 8
+"""That wait for the worker; each may hold megabytes."""
+LIVE_FRAMES: Final = 4
+"""Of a live source. More would only make a frame older before it is looked at."""
 WORKS: Final = 64
 """That wait for the disk."""
 WAIT_SECONDS: Final = 0.5
@@ -58,7 +60,7 @@ class SourceStep:
         if self._held is None or self._end.is_set():
             return WAIT_SECONDS if self._source.exhausted else 0.0
         if self._source.live:
-            self._missed.add(dropped=self._frames.push(self._held) is not None)
+            self._missed.add(dropped=self._frames.push(self._held, limit=LIVE_FRAMES) is not None)
         elif not self._frames.offer(self._held, wait_seconds=WAIT_SECONDS):
             return 0.0
         self._held = None
@@ -138,7 +140,8 @@ class WorkerStep:
 
     def _handed_on(self) -> bool:
         while self._done:
-            if not self._works.offer(self._done[0], wait_seconds=WAIT_SECONDS):
+            work = self._done[0]
+            if not self._works.offer(work, wait_seconds=WAIT_SECONDS, urgent=bool(work.entries)):
                 return False
             self._done.pop(0)
         return True

@@ -1,13 +1,14 @@
 """A folder of frames: each file once, whatever the camera, the disk and the clock do."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from classifier.clock import ManualClock
 from classifier.frames import Unreadable
 from classifier.sources import folder as folder_module
-from classifier.sources.folder import MAXIMUM_BYTES, Folder
+from classifier.sources.folder import MAXIMUM_BYTES, Folder, listed
 
 from tests.edge.sources.cameras import Patience
 
@@ -136,7 +137,7 @@ def test_a_file_too_large_to_be_a_frame_is_set_aside_unread(tmp_path: Path, cloc
     assert names(tmp_path / "unreadable") == ["a.jpg"]
 
 
-def test_a_file_that_is_gone_meanwhile_does_not_stop_the_next(
+def test_a_file_that_is_gone_meanwhile_does_not_stop_the_next_and_does_not_count(
     tmp_path: Path, clock: ManualClock, stop: Patience
 ) -> None:
     see(tmp_path, "a.jpg")
@@ -146,13 +147,31 @@ def test_a_file_that_is_gone_meanwhile_does_not_stop_the_next(
     frame = frames.next(stop)
     assert frame is not None
     gone.unlink()
-    with pytest.raises(Unreadable, match="No such file"):
-        frames.next(stop)
+    assert frames.next(stop) is None
     assert (last := frames.next(stop)) is not None
     assert last.name == "c.jpg"
     assert frame.path is not None
     frame.path.unlink()
     frames.finish(frame)
+
+
+def test_a_frame_that_is_finished_while_the_folder_is_being_listed_does_not_count(
+    tmp_path: Path, clock: ManualClock, stop: Patience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    see(tmp_path, "a.jpg")
+    frames = source(tmp_path, clock)
+    frame = frames.next(stop)
+    assert frame is not None
+
+    def listed_slowly(folder: Path) -> Iterator[str]:
+        for name in list(listed(folder)):
+            frames.finish(frame)
+            yield name
+
+    monkeypatch.setattr(folder_module, "listed", listed_slowly)
+    assert frames.next(stop) is None
+    assert names(tmp_path / "unreadable") == []
+    assert names(tmp_path / "done") == ["a.jpg"]
 
 
 def test_a_name_of_any_bytes_becomes_text_and_the_file_is_moved_all_the_same(

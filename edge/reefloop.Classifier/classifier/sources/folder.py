@@ -28,6 +28,10 @@ STEP: Final = 50_000
 """of which so many are looked at in one call."""
 
 
+class Gone(Unreadable):
+    """There is no such file any more."""
+
+
 def listed(folder: Path) -> Iterator[str]:
     """The names of regular files; hidden files, folders, links and pipes are not frames."""
     with os.scandir(folder) as entries:
@@ -40,17 +44,23 @@ def read(path: Path) -> bytes:
     """A file's bytes.
 
     Raises:
-        Unreadable: it is gone, forbidden, no regular file any more, or too large to be a frame.
+        Gone: somebody took it away.
+        Unreadable: it is forbidden, no regular file any more, or too large to be a frame.
     """
     try:
         # What became a pipe since it was listed must not hold the thread.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            status = os.fstat(file.fileno())
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            status = os.fstat(file)
             if not stat.S_ISREG(status.st_mode):
                 raise Unreadable("no regular file any more")
             if status.st_size > MAXIMUM_BYTES:
                 raise Unreadable(f"{status.st_size} bytes; at most {MAXIMUM_BYTES} are read")
-            return file.read(MAXIMUM_BYTES)
+            return os.read(file, status.st_size)
+        finally:
+            os.close(file)
+    except FileNotFoundError as error:
+        raise Gone(str(error)) from None
     except OSError as error:
         raise Unreadable(str(error)) from None
 
@@ -133,6 +143,11 @@ class Folder:
         frame = Frame(printable(path.name), self._clock.elapsed(), path=path)
         try:
             return Frame(frame.name, frame.taken, content=read(path), path=path)
+        except Gone:
+            # Most often it was dealt with while the folder was being listed.
+            with self._lock:
+                self._out.discard(path.name)
+            return None
         except Unreadable as error:
             if not self.set_aside(frame, str(error)):
                 return None
