@@ -3,6 +3,7 @@
 import json
 import math
 import zlib
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -36,7 +37,8 @@ _ROWS = [[1, {}]]
         (["reef-1", BOOT, "alert", 1, 1, [7]], "record 1 is no pair"),
         (["reef-1", BOOT, "alert", 1, 1, [[-1, {}]]], "the time of record 1"),
         (["reef-1", BOOT, "alert", 1, 1, [[9_999_999_999_999, {}], [1, {}]]], "the time of record 2"),
-        (["reef-1", BOOT, "alert", 1, 1, [[1, math.inf]]], "finite"),
+        (["reef-1", BOOT, "alert", 1, 1, [[math.inf, {}]]], "the time of record 1"),
+        (["reef-1", BOOT, "alert", 1, 10**400, _ROWS], "the first sequence number"),
     ],
 )
 def test_what_is_no_batch_is_refused_with_its_reason(document: object, complaint: str) -> None:
@@ -44,11 +46,35 @@ def test_what_is_no_batch_is_refused_with_its_reason(document: object, complaint
         messages.unpack(wire(document))
 
 
-def test_a_body_that_is_not_right_keeps_no_other_back() -> None:
-    batch = messages.unpack(wire(["reef-1", BOOT, "alert", 1, 1, [[1, "rubbish"], [1, any_alert()]]]))
-    with pytest.raises(Malformed):
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        "rubbish",
+        math.nan,
+        math.inf,
+        any_alert(x=10**400),
+        any_alert(x="half a pair: \ud800"),
+        any_alert() | {"\udfff": 1},
+        any_alert(x=[[[[[[[[[[[[[]]]]]]]]]]]]]),
+    ],
+)
+def test_a_body_that_is_not_right_keeps_no_other_back(rubbish: object) -> None:
+    batch = messages.unpack(wire(["reef-1", BOOT, "alert", 1, 1, [[1, rubbish], [1, any_alert()]]]))
+    with pytest.raises(Malformed) as refused:
         messages.check("alert", batch.records[0].body)
+    str(refused.value).encode()
     messages.check("alert", batch.records[1].body)
+
+
+@pytest.mark.parametrize("depth", range(1, 16))
+def test_what_a_device_takes_into_its_spool_can_be_read_in_the_cloud(depth: int) -> None:
+    body = any_alert(x=reduce(lambda inner, _: [inner], range(depth), []))
+    try:
+        messages.fits("alert", body)
+    except Malformed:
+        return
+    batch = any_batch(records=(messages.Record(1, 1, body),))
+    assert messages.unpack(messages.pack(batch)) == batch
 
 
 @pytest.mark.parametrize("version", [0, 2, 255])
@@ -124,7 +150,9 @@ def test_an_acknowledgement_that_is_not_right_is_refused(change: dict[str, Any],
         messages.unpack_ack(json.dumps(document).encode())
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{}", b"\xff", b'{"v":1}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"null", b"{}", b"\xff", b'{"v":1}', b"[" * 100_000, b'{"v":1,"x":1' + b"0" * 400 + b"}"]
+)
 def test_what_is_no_acknowledgement_is_refused(data: bytes) -> None:
     with pytest.raises(Malformed):
         messages.unpack_ack(data)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from typing import Any
 
 import pytest
@@ -196,6 +197,7 @@ def packed_unchecked(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> Event:
     """A batch of a device that sends bodies which are not allowed."""
     with monkeypatch.context() as patch:
         patch.setattr(messages, "_check_bodies", lambda _: None)
+        patch.setattr(messages, "_encode", lambda document: json.dumps(document).encode())
         return event(batch)
 
 
@@ -212,7 +214,7 @@ def test_a_record_that_is_not_right_is_kept_with_the_reason_and_holds_up_no_othe
     assert reasons[1].startswith("summary.frames is '-1'; it must be a whole number")
 
 
-@pytest.mark.parametrize("body", [None, "text", [1], {}])
+@pytest.mark.parametrize("body", [None, "text", [1], {}, 10**400, math.inf, ["half a pair: \ud800"], {"\udfff": 1}])
 def test_a_body_of_any_kind_of_json_is_kept(
     account: Account, thing: str, body: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -240,8 +240,6 @@ def _encode(document: object) -> bytes:
 
 def _decode(text: bytes) -> Any:
     try:
-        document = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Malformed(f"no JSON: {error}") from None
-    bodies.plain(document, "the message")
-    return document

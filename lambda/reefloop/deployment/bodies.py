@@ -1,6 +1,5 @@
 """What a message of each kind must say: one table, the same file on the device and in the cloud byte for byte."""
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -101,7 +100,7 @@ def plain(value: Any, where: str, depth: int = 0) -> None:
         if any("\ud800" <= character <= "\udfff" for character in value):
             refuse(where, ascii(value), "Unicode: half a surrogate pair is none")
     elif isinstance(value, int | float):  # a bool too
-        if not math.isfinite(value) or abs(value) > 1e15:
+        if not -1e15 <= value <= 1e15:  # nor is NaN
             refuse(where, value, "a finite number of at most 15 digits")
     elif isinstance(value, Mapping | list | tuple):
         if depth == _DEEPEST:

@@ -82,8 +82,7 @@ def _received(batch: Batch, *, received_at: int) -> list[Stored]:
             bodies.check(batch.kind, record.body)
             invalid = ""
         except Malformed as error:
-            # It may quote half a surrogate pair, which DynamoDB does not take.
-            invalid = str(error).encode(errors="backslashreplace").decode()
+            invalid = str(error)
             print(f"{batch.thing} {batch.kind} {batch.boot} {record.seq} is kept and not used: {invalid}")
         found.append(Stored(batch.kind, batch.boot, record.seq, record.at, received_at, record.body, invalid))
     return found
