@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -330,6 +331,34 @@ def test_many_alerts_of_a_batch_are_one_mail(thing: str, mails: list[dict[str, s
     (mail,) = mails
     assert mail["Subject"] == f"3 alerts from {thing}"
     assert mail["Message"].count("shark") == 3
+
+
+@pytest.mark.parametrize("call", ["PutItem", "Query", "UpdateItem"])
+def test_an_alert_that_was_kept_is_told_though_its_batch_fails_and_comes_again(
+    thing: str, mails: list[dict[str, str]], call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, calls, real = any_batch(thing, 1, 2, kind="alert"), list[str](), BaseClient._make_api_call
+
+    def throttled(client: Any, name: str, arguments: Any) -> Any:
+        calls.append(name)
+        if name == call and calls.count(name) == (2 if call == "PutItem" else 1):
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, name)
+        return real(client, name, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", throttled)
+    with pytest.raises(ClientError, match="Throttling"):
+        ingest.handler(event(batch), None)
+    assert send(batch).through == 2
+    assert sum(mail["Message"].count("shark") for mail in mails) == 2
+
+
+def test_a_mail_is_one_that_sns_takes_whatever_a_device_says(mails: list[dict[str, str]]) -> None:
+    thing = "r" * 128
+    send(any_batch(thing, 1, kind="alert", species="shark\n2026-11-18 forged\x1b[2J\x00"))
+    (mail,) = mails
+    assert len(mail["Subject"]) < 100
+    assert mail["Message"].count("\n") == 2
+    assert mail["Message"].replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize("kind", ["health", "summary"])

@@ -6,6 +6,7 @@ the device sends again.
 
 import base64
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -48,20 +49,29 @@ def handler(event: Event, _context: object) -> None:
     batch = _batch(event)
     now = time.time()
     store = Store(env.records_table, batch.thing, expires_at=int(now) + env.records_days * _DAY_SECONDS)
-    stored = _received(batch, received_at=int(now * 1000))
-    new = [record for record in stored if store.put(record)]
-    valid = [record for record in stored if not record.invalid]
-    if batch.kind == "health" and valid:
-        store.put_status(valid[-1])
-    through = store.advance(batch.kind, batch.boot, base=batch.base)
-    clients.iot_data().publish(
-        topic=contracts.topic(batch.thing, contracts.ACK),
-        qos=1,
-        payload=messages.pack_ack(Ack(batch.boot, batch.kind, through)),
-    )
+    stored, new = _received(batch, received_at=int(now * 1000)), []
+    try:
+        for record in stored:
+            if store.put(record):
+                new.append(record)
+        valid = [record for record in stored if not record.invalid]
+        if batch.kind == "health" and valid:
+            store.put_status(valid[-1])
+        through = store.advance(batch.kind, batch.boot, base=batch.base)
+        clients.iot_data().publish(
+            topic=contracts.topic(batch.thing, contracts.ACK),
+            qos=1,
+            payload=messages.pack_ack(Ack(batch.boot, batch.kind, through)),
+        )
+    finally:  # what was kept is not new when it comes again
+        _tell(env.alerts_topic, batch.thing, new)
+
+
+def _tell(topic: str, thing: str, new: Sequence[Stored]) -> None:
+    """Tell people of the alerts among what was kept, if there are people to tell."""
     alerts = [record for record in new if record.kind == "alert" and not record.invalid]
-    if alerts and env.alerts_topic:
-        clients.sns().publish(TopicArn=env.alerts_topic, **telling.mail(batch.thing, alerts))
+    if alerts and topic:
+        clients.sns().publish(TopicArn=topic, **telling.mail(thing, alerts))
 
 
 def _batch(event: Event) -> Batch:

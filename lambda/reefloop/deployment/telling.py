@@ -6,8 +6,8 @@ from typing import Final
 
 from reefloop.deployment.records import Stored
 
-# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: ASCII, one line
-_SUBJECT_CHARACTERS: Final = 100
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: one line of less than 100 characters
+_SUBJECT_CHARACTERS: Final = 99
 
 
 def mail(thing: str, alerts: Sequence[Stored]) -> dict[str, str]:
@@ -23,4 +23,9 @@ def mail(thing: str, alerts: Sequence[Stored]) -> dict[str, str]:
 def _line(alert: Stored) -> str:
     at = datetime.fromtimestamp(alert.at / 1000, UTC).isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
     body = alert.body
-    return f"{at}  {body['species']}, probability {body['probability']:.0%}, model {body['model']}"
+    return f"{at}  {_plain(body['species'])}, probability {body['probability']:.0%}, model {_plain(body['model'])}"
+
+
+def _plain(text: str) -> str:
+    """A device's word in a line of ours: SNS takes no control characters, and it is to add no line of its own."""
+    return "".join(character if character.isprintable() else " " for character in text)
