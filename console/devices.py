@@ -12,6 +12,7 @@ from reefloop.deployment import records
 from reefloop.deployment.records import Stored
 
 DAY_SECONDS: Final = 86_400.0
+_PAGE: Final = 100  # of each start of a component at least one page is read
 
 
 @dataclass(frozen=True)
@@ -57,28 +58,43 @@ class DeviceReader:
         return records.read(answer["Item"]) if "Item" in answer else None
 
     def records(self, thing: str, kind: str, *, days: float) -> list[Stored]:
-        """The valid records of one kind that arrived in the last days, oldest first.
+        """The valid records of one kind that arrived in the last days, in the order in which they arrived.
 
-        They are read from the end, so that what is older costs nothing.
+        Each start of the component is read from its end, so that little of what is older is read.
         """
         since = (time.time() - days * DAY_SECONDS) * 1000
         found: list[Stored] = []
+        below = f"{kind}#~"  # after every digit
+        while below:
+            for record in self._backwards(thing, kind, below):
+                if record.received_at < since:
+                    # Another start may have arrived later: they are sorted by the device's clock.
+                    below = records.stream(kind, record.boot)
+                    break
+                found.append(record)
+            else:
+                below = ""
+        return sorted((one for one in reversed(found) if not one.invalid), key=lambda one: one.received_at)
+
+    def _backwards(self, thing: str, kind: str, below: str) -> Iterator[Stored]:
+        """The records of one kind, the last by name first; read page by page, as far as they are taken."""
         pages = (
             self.clients("dynamodb")
             .get_paginator("query")
             .paginate(
                 TableName=self._table,
-                KeyConditionExpression="#thing = :thing AND begins_with(#item, :kind)",
+                KeyConditionExpression="#thing = :thing AND #item BETWEEN :first AND :below",
                 ExpressionAttributeNames={"#thing": THING, "#item": ITEM},
-                ExpressionAttributeValues={":thing": {"S": thing}, ":kind": {"S": f"{kind}#"}},
+                ExpressionAttributeValues={
+                    ":thing": {"S": thing},
+                    ":first": {"S": f"{kind}#"},
+                    ":below": {"S": below},
+                },
                 ScanIndexForward=False,
+                PaginationConfig={"PageSize": _PAGE},
             )
         )
-        for record in (records.read(item) for page in pages for item in page["Items"]):
-            if record.received_at < since:
-                break
-            found.append(record)
-        return [record for record in reversed(found) if not record.invalid]
+        return (records.read(item) for page in pages for item in page["Items"])
 
     @property
     def _table(self) -> str:

@@ -9,7 +9,6 @@ from typing import Final, Self
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
-from rich.text import Text
 
 from console.devices import Device
 from console.executions import RUNNING, Execution
@@ -130,5 +129,7 @@ class Screen:
 def _picture(rows: Sequence[Row]) -> Table:
     table = Table.grid(padding=(0, 2))
     for row in rows:
-        table.add_row(plain(row.what), Text(row.status, _STYLES.get(row.status, "yellow")), plain(row.detail))
+        status = plain(row.status)
+        status.stylize(_STYLES.get(row.status, "yellow"))
+        table.add_row(plain(row.what), status, plain(row.detail))
     return table

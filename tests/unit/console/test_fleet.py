@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from console.cli import main
 from console.devices import Device, DeviceReader
 from console.fleet import Report, troubles
 from console.project import Project
-from console.screen import device_rows
+from console.screen import Screen, device_rows
 from offline.account import Account
 from offline.services import greengrassv2
 from offline.services.greengrassv2.records import Core
@@ -108,6 +109,30 @@ def test_records_are_read_from_the_newest_back_and_told_oldest_first(sea: Sea) -
     assert [(one.boot, one.seq) for one in found] == [(first, 3), (second, 1), (second, 2), (second, 3)]
 
 
+def test_a_start_while_the_clock_was_ahead_hides_none_of_what_came_later(sea: Sea) -> None:
+    thing, ahead, behind = any_thing(), "1895000000000-0a1b2c3d", "0000000000007-0a1b2c3d"
+    sea.say(thing, "summary", 1, boot=ahead, days_ago=9)
+    sea.say(thing, "summary", 2, boot=ahead, days_ago=4)
+    for seq in (1, 2):
+        sea.say(thing, "summary", seq, boot=behind, days_ago=1)
+    sea.say(thing, "summary", 1, boot=any_boot(), days_ago=2)
+    assert [(one.boot, one.seq) for one in sea.reader.records(thing, "summary", days=3)][1:] == [
+        (behind, 1),
+        (behind, 2),
+    ]
+    found = sea.reader.records(thing, "summary", days=5)
+    assert [one.received_at for one in found] == sorted(one.received_at for one in found)
+    assert len(found) == 4
+
+
+def test_more_records_than_a_page_holds_are_all_read(sea: Sea, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.devices._PAGE", 2)
+    thing, boot = any_thing(), any_boot()
+    for seq in range(1, 6):
+        sea.say(thing, "summary", seq, boot=boot)
+    assert [one.seq for one in sea.reader.records(thing, "summary", days=1)] == [1, 2, 3, 4, 5]
+
+
 def test_records_that_were_not_right_are_not_shown(sea: Sea) -> None:
     thing, boot = any_thing(), any_boot()
     sea.say(thing, "summary", 1, boot=boot)
@@ -128,6 +153,22 @@ def test_watching_shows_alerts_what_was_sent_and_what_waits(sea: Sea, camera: st
     )
     assert [row.status for row in alerts] == [f"shark-{seq}" for seq in range(3, 8)]
     assert alerts[0].detail.startswith("93.0% at 20")
+
+
+def test_what_a_device_says_is_nothing_that_a_terminal_obeys(sea: Sea, camera: str) -> None:
+    boot, obeyed = any_boot(), "\x1b]0;shark\x07\x1b[2J"
+    sea.say(camera, "alert", 1, boot=boot, species=obeyed)
+    sea.say(camera, "summary", 1, boot=boot, species={obeyed: {"visits": 1, "frames": 1, "seconds": 1, "best": 1}})
+    sea.say(camera, "health", 1, boot=boot, configuration=obeyed, restarts={obeyed: 1})
+    with StringIO() as terminal:
+        with Screen(Console(file=terminal, force_terminal=True, color_system=None, width=200)) as screen:
+            screen.show(list(device_rows(sea.reader.read())))
+        for table in Report.read(sea.reader, days=1).tables():
+            screen.print(table)
+        told = terminal.getvalue()
+    assert "shark" in told
+    assert "\x1b]0" not in told
+    assert "\x1b[2J" not in told
 
 
 def test_what_somebody_should_look_into_is_told(camera: str) -> None:
