@@ -28,7 +28,7 @@ class Component:
         self._frames.mkdir(parents=True)
         link = folder / "current"
         link.symlink_to(package)
-        self.cloud = Cloud({"bucket": "bench", "poll_seconds": 0.02} | configuration)
+        self.cloud = Cloud({"bucket": "bench", "poll_seconds": 0.1} | configuration)
         self._clock = SystemClock()
         self.supervisor = Supervisor(
             Surroundings(
