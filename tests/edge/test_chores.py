@@ -12,8 +12,8 @@ from classifier.configuration import Configuration
 from classifier.health import Health
 from classifier.messages import check
 from classifier.models.keeper import Outcome
+from classifier.queues import Queue
 from classifier.spool import Message
-from classifier.stage import Queue
 from classifier.worker import Work
 
 from tests.edge.device import FakeNucleus, Oracle, Shelf

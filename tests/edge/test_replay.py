@@ -12,6 +12,7 @@ from classifier.simulation import Simulation
 
 from tests.edge import model_packages
 from tests.edge.model_packages import SHUFFLED, image
+from tests.edge.sources.cameras import write_video
 
 SECONDS, RATE = 200, 2
 RED, GREY = range(20, 30), range(100, 110)
@@ -61,6 +62,15 @@ def test_a_replay_tells_what_would_have_been_sent(footage: Path, package: Path, 
 
 def test_frames_that_were_recorded_faster_take_less_time(footage: Path, package: Path) -> None:
     assert report(footage, package, frames_per_second=10).seconds == pytest.approx(SECONDS * RATE / 10, abs=1)
+
+
+def test_a_video_is_replayed_like_a_folder(tmp_path: Path, package: Path) -> None:
+    video = write_video(tmp_path / "reef.avi", [20, 60, 100, 140, 180, 220], fps=2)
+    found = report(video, package)
+    assert (found.frames, found.unreadable) == (6, 0)
+    assert found.seconds == pytest.approx(2.5, abs=0.6)
+    assert {sent.reason for sent in found.sent} == {"uncertain", "audit"}, "grey is neither red, green nor blue"
+    assert found.sent[0].frame.startswith("reef.avi-")
 
 
 def test_what_the_budget_keeps_back_is_told(footage: Path, package: Path, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from classifier.clock import ManualClock
 from classifier.configuration import Configuration
 from classifier.frames import Frame, Unreadable
 from classifier.health import Health, Missed
+from classifier.queues import Queue
 from classifier.results import Results
 from classifier.spool import Entry, Message
-from classifier.stage import Queue
 from classifier.steps import LIVE_FRAMES, SourceStep, SpoolStep, Store, WorkerStep, recalled, remember
 from classifier.worker import Broken, Taken, Work, Worker
 

@@ -37,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """What the command line asks for; the exit code."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    # The classic nucleus takes what comes on stderr for warnings; of a replay, stdout is for the report.
-    stream = sys.stdout if given.work is not None else sys.stderr
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=stream)
+    # The classic nucleus takes what comes on stderr for warnings; of a replay, the report is what one wants to read.
+    stream, level = (sys.stdout, logging.INFO) if given.work is not None else (sys.stderr, logging.ERROR)
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=stream)
     logging.getLogger("botocore").setLevel(logging.WARNING)
     if given.work is not None:
         for name in ("report", "json", "frames_per_second"):

@@ -13,8 +13,9 @@ from classifier.health import Health
 from classifier.masking import masked
 from classifier.models.keeper import Keeper, Outcome
 from classifier.models.model import Model
+from classifier.queues import Queue
 from classifier.spool import Message
-from classifier.stage import Queue, Step
+from classifier.stage import Step
 from classifier.steps import WAIT_SECONDS, recalled, remember
 from classifier.uplink.nucleus import Unavailable
 from classifier.worker import Work

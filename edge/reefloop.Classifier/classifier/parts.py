@@ -14,10 +14,11 @@ from classifier.clock import Clock
 from classifier.configuration import Configuration
 from classifier.health import Health
 from classifier.models.keeper import Keeper
+from classifier.queues import Queue
 from classifier.results import Results
 from classifier.sources import Source
 from classifier.spool import Entry, Message
-from classifier.stage import Queue, Step
+from classifier.stage import Step
 from classifier.steps import FRAMES, WORKS, SourceStep, SpoolStep, Store, WorkerStep, recalled
 from classifier.uplink.announcer import Announcer
 from classifier.worker import Taken, Work, Worker

@@ -1,7 +1,6 @@
 """Replay: the component over recorded frames, in simulated time, and what it would have sent."""
 
 import json
-import logging
 import tempfile
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
@@ -205,7 +204,6 @@ def _sent(sent: Sent) -> str:
 
 def main(path: Path, model: Path, *, configuration: Path | None, frames_per_second: float | None, as_json: bool) -> int:
     """Print the report; the exit code."""
-    logging.getLogger("classifier").setLevel(logging.ERROR)
     found = report(path, model, configuration=configuration, frames_per_second=frames_per_second)
     print(json.dumps(asdict(found), indent=2) if as_json else found.table())
     return 0

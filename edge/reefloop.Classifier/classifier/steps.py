@@ -16,10 +16,10 @@ from classifier.configuration import Configuration
 from classifier.frames import Unreadable
 from classifier.health import MIB, Missed
 from classifier.models.model import Model
+from classifier.queues import Latest, Queue
 from classifier.results import Results
 from classifier.sources import Source
 from classifier.spool import Entry, Spool
-from classifier.stage import Latest, Queue
 from classifier.worker import Broken, Taken, Work, Worker
 
 log = logging.getLogger(__name__)
