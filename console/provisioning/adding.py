@@ -42,9 +42,9 @@ def add(clients: Clients, project: Project, thing: str, *, group: str, folder: P
     base, wanted = (_group(project, name) for name in ("BaseGroup", GROUPS[group]))
     others = {_group(project, name) for name in GROUPS.values()} - {wanted}
     iot_arn = str(iot.describe_thing_group(thingGroupName=base)["thingGroupArn"]).rpartition(":")[0]
-    iot.create_thing(thingName=thing)
+    _make_thing(iot, thing)
     identity = Identity(folder)
-    _certify(iot, thing, identity)
+    _certify(iot, thing, identity, iot_arn=iot_arn)
     policies.make(iot, own, policies.document(thing, iot_arn=iot_arn))
     for policy in (shared, own):
         iot.attach_policy(policyName=policy, target=identity.certificate_arn)
@@ -57,33 +57,43 @@ def add(clients: Clients, project: Project, thing: str, *, group: str, folder: P
     return identity
 
 
-def _certify(iot: Any, thing: str, identity: Identity) -> None:
+def _make_thing(iot: Any, thing: str) -> None:
+    try:
+        iot.create_thing(thingName=thing)
+    except ClientError as error:  # it is there and somebody gave it attributes
+        if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
+            raise
+
+
+def _certify(iot: Any, thing: str, identity: Identity, *, iot_arn: str) -> None:
     """Give a thing a certificate, unless it has the one of the folder."""
     there, arn = iot.list_thing_principals(thingName=thing)["principals"], identity.certificate_arn
-    if arn in there or (arn and not there and _is_free(iot, arn)):
+    status, users = _use(iot, arn) if arn else ("", [])
+    # One that no thing has was made, and then something went wrong.
+    if arn in there or (status == "ACTIVE" and not users and not there):
         return
     if there:
         raise Refusal(
             f"{thing} has a certificate, whose key is not in {identity.folder}: name its folder with --out, or remove "
             f"the device first (`python -m console device remove {thing}`)"
         )
-    if arn and _exists(iot, arn):
+    if users or (identity.key.exists() and not arn.startswith(f"{iot_arn}:")):
         raise Refusal(f"{identity.folder} has the key of another device: name another folder with --out")
+    try:
+        identity.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refusal(f"{identity.folder} cannot be made ({error}): name another folder with --out") from error
     identity.write(iot.create_keys_and_certificate(setAsActive=True))
 
 
-def _is_free(iot: Any, arn: str) -> bool:
-    """Whether a certificate exists that no thing has: it was made, and then something went wrong."""
-    return _exists(iot, arn) and not iot.list_principal_things(principal=arn)["things"]
-
-
-def _exists(iot: Any, arn: str) -> bool:
+def _use(iot: Any, arn: str) -> tuple[str, list[str]]:
+    """The status of a certificate, "" if there is none, and the things that have it."""
     try:
-        iot.describe_certificate(certificateId=arn.rpartition("/")[2])
+        found = iot.describe_certificate(certificateId=arn.rpartition("/")[2])
     except ClientError as error:
         demand_gone(error)
-        return False
-    return True
+        return "", []
+    return found["certificateDescription"]["status"], iot.list_principal_things(principal=arn)["things"]
 
 
 def _group(project: Project, output: str) -> str:

@@ -31,11 +31,11 @@ class Identity:
         return self._arn.read_text().strip() if self._arn.exists() and self.key.exists() else ""
 
     def write(self, made: Mapping[str, Any]) -> None:
-        """Keep what CreateKeysAndCertificate answered, for the eyes of this user alone."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _write_secret(self.key, made["keyPair"]["PrivateKey"])
-        _write_secret(self.certificate, made["certificatePem"])
+        """Keep what CreateKeysAndCertificate answered, for the eyes of this user alone; the key last, so that one
+        without a name is somebody else's."""
         _write_secret(self._arn, made["certificateArn"])
+        _write_secret(self.certificate, made["certificatePem"])
+        _write_secret(self.key, made["keyPair"]["PrivateKey"])
 
 
 def _write_secret(path: Path, content: str) -> None:

@@ -62,7 +62,7 @@ sudo install -d -m 700 $root/identity
 sudo install -m 600 certificate.pem key.pem $root/identity
 sudo curl -fsS -o $root/identity/AmazonRootCA1.pem $root_certificate
 version=$$(java -jar GreengrassInstaller/lib/Greengrass.jar --version | grep -o '[0-9.]*$$')
-sed -i "s/VERSION/$$version/" $file
+sed -i "/version:/s/VERSION/$$version/" $file
 sudo -E java -Droot=$root -Dlog.store=FILE -jar GreengrassInstaller/lib/Greengrass.jar \\
   --init-config $file --component-default-user ggc_user:ggc_group --setup-system-service true
 """,

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from console.project import PREFIX
-from console.provisioning.gone import demand_gone
+from console.provisioning.gone import demand_gone, once_detached
 from reefloop import contracts as c
 
 
@@ -48,8 +48,8 @@ def make(iot: Any, name: str, wanted: Mapping[str, Any]) -> None:
         if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
             raise
         if json.loads(iot.get_policy(policyName=name)["policyDocument"]) != wanted:
-            iot.create_policy_version(policyName=name, policyDocument=text, setAsDefault=True)
             _drop_versions(iot, name)  # there may be five
+            iot.create_policy_version(policyName=name, policyDocument=text, setAsDefault=True)
 
 
 def delete(iot: Any, name: str) -> Iterator[str]:
@@ -57,7 +57,7 @@ def delete(iot: Any, name: str) -> Iterator[str]:
         for target in iot.list_targets_for_policy(policyName=name)["targets"]:
             iot.detach_policy(policyName=name, target=target)
         _drop_versions(iot, name)
-        iot.delete_policy(policyName=name)
+        once_detached(iot.delete_policy, policyName=name)
     except ClientError as error:
         demand_gone(error)
         return

@@ -9,11 +9,13 @@ from console.clients import Clients
 from console.errors import Refusal
 from console.project import Project
 from console.provisioning import policies
-from console.provisioning.gone import demand_gone
+from console.provisioning.gone import demand_gone, once_detached
 
 
 def remove(clients: Clients, project: Project, thing: str) -> Iterator[str]:
     """Take a device out of the project, a line for each thing that is gone. What it sent stays.
+
+    It leaves the project's groups last: a removal that was broken off is finished when it is called again.
 
     A thing that is in somebody else's group too only leaves the project's groups, and loses the project's rights.
 
@@ -29,21 +31,21 @@ def remove(clients: Clients, project: Project, thing: str) -> Iterator[str]:
         groups = set()
     if not groups & ours:
         raise Refusal(f"no device of this project is called {thing!r}: `python -m console watch` shows them")
-    for group in sorted(groups & ours):
-        iot.remove_thing_from_thing_group(thingGroupName=group, thingName=thing)
     principals = iot.list_thing_principals(thingName=thing)["principals"]
     if groups - ours:
         _take_rights(iot, project, principals)
-        yield from policies.delete(iot, policies.own_policy(thing))
-        yield f"took thing {thing} out of {', '.join(sorted(groups & ours))} (it is also in {min(groups - ours)})"
-        return
-    _delete_core_device(clients("greengrassv2"), thing)
-    for principal in principals:
-        iot.detach_thing_principal(thingName=thing, principal=principal)
-        yield from _delete_certificate(iot, principal)
+    else:
+        _delete_core_device(clients("greengrassv2"), thing)
+        for principal in principals:
+            yield from _delete_certificate(iot, thing, principal)
     yield from policies.delete(iot, policies.own_policy(thing))
-    iot.delete_thing(thingName=thing)
-    yield f"deleted core device and thing {thing}"
+    for group in sorted(groups & ours):
+        iot.remove_thing_from_thing_group(thingGroupName=group, thingName=thing)
+    if groups - ours:
+        yield f"took thing {thing} out of {', '.join(sorted(groups & ours))} (it is also in {min(groups - ours)})"
+    else:
+        once_detached(iot.delete_thing, thingName=thing)
+        yield f"deleted core device and thing {thing}"
 
 
 def groups_of(iot: Any, thing: str) -> set[str]:
@@ -66,12 +68,16 @@ def _delete_core_device(greengrass: Any, thing: str) -> None:
         demand_gone(error)  # a thing that never connected is no core device yet
 
 
-def _delete_certificate(iot: Any, principal: str) -> Iterator[str]:
-    if ":cert/" not in principal or iot.list_principal_things(principal=principal)["things"]:
-        return  # an identity that other things use as well
-    certificate = principal.rsplit("/", 1)[1]
-    for policy in iot.list_attached_policies(target=principal)["policies"]:
-        iot.detach_policy(policyName=policy["policyName"], target=principal)
-    iot.update_certificate(certificateId=certificate, newStatus="INACTIVE")
-    iot.delete_certificate(certificateId=certificate)
-    yield f"deleted certificate {certificate[:12]}…"
+def _delete_certificate(iot: Any, thing: str, principal: str) -> Iterator[str]:
+    """Detach an identity from its thing, and delete it unless other things use it as well: first what it may do."""
+    things = iot.list_principal_things(principal=principal)["things"]
+    is_its_own = ":cert/" in principal and set(things) <= {thing}
+    certificate = principal.rpartition("/")[2]
+    if is_its_own:
+        for policy in iot.list_attached_policies(target=principal)["policies"]:
+            iot.detach_policy(policyName=policy["policyName"], target=principal)
+        iot.update_certificate(certificateId=certificate, newStatus="INACTIVE")
+    iot.detach_thing_principal(thingName=thing, principal=principal)
+    if is_its_own:
+        once_detached(iot.delete_certificate, certificateId=certificate)
+        yield f"deleted certificate {certificate[:12]}…"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 
 from console import provisioning
 from console.cli import main
@@ -112,6 +113,20 @@ def test_what_was_broken_off_is_finished(
     assert groups(account, thing) == {"BaseGroup", "FleetGroup"}
 
 
+def test_a_thing_with_attributes_of_somebodys_is_there_already(
+    account: Account, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thing, iot = any_thing(), account.client("iot")
+    add(account, project, thing, tmp_path, "canary")
+
+    def exists(**_: str) -> None:
+        raise ClientError({"Error": {"Code": "ResourceAlreadyExistsException", "Message": ""}}, "CreateThing")
+
+    monkeypatch.setattr(iot, "create_thing", exists)
+    add(account, project, thing, tmp_path, "fleet")
+    assert groups(account, thing) == {"BaseGroup", "FleetGroup"}
+
+
 def test_a_device_changes_from_one_group_to_the_other(account: Account, project: Project, tmp_path: Path) -> None:
     thing = any_thing()
     add(account, project, thing, tmp_path, "canary")
@@ -124,11 +139,14 @@ def test_a_policy_that_somebody_changed_is_as_it_should_be_again(
     account: Account, project: Project, tmp_path: Path
 ) -> None:
     thing, iot = any_thing(), account.client("iot")
-    for _ in range(7):  # a policy keeps five versions
+    for _ in range(3):
         permits = Certificate(account.state, add(account, project, thing, tmp_path).certificate_arn)
         assert not permits("iot:Publish", "topic/anything")
         free = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
-        iot.create_policy_version(policyName=f"reefloop-{thing}", policyDocument=json.dumps(free), setAsDefault=True)
+        while len(iot.list_policy_versions(policyName=f"reefloop-{thing}")["policyVersions"]) < 5:  # there is no sixth
+            iot.create_policy_version(
+                policyName=f"reefloop-{thing}", policyDocument=json.dumps(free), setAsDefault=True
+            )
         assert permits("iot:Publish", "topic/anything")
 
 
@@ -161,6 +179,38 @@ def test_the_key_of_another_device_is_not_written_over(account: Account, project
     assert first.key.read_bytes() == key
 
 
+@pytest.mark.parametrize("place", ["eu-north-1:123456789012", "us-east-1:210987654321"])
+def test_the_key_of_a_device_of_another_account_or_region_is_not_written_over(
+    account: Account, project: Project, tmp_path: Path, place: str
+) -> None:
+    thing = any_thing()
+    for name in ("key.pem", "certificate.pem"):
+        (tmp_path / name).write_text("the only one")
+    (tmp_path / "certificate-arn.txt").write_text(f"arn:aws:iot:{place}:cert/{'7' * 64}")
+    before = everything(account)["certificates"]
+    with pytest.raises(Refusal, match="has the key of another device"):
+        add(account, project, thing, tmp_path)
+    assert (tmp_path / "key.pem").read_text() == "the only one"
+    assert everything(account)["certificates"] == before
+
+
+def test_a_key_of_which_nobody_knows_whose_it_is_is_not_written_over(
+    account: Account, project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "key.pem").write_text("the only one")
+    with pytest.raises(Refusal, match="has the key of another device"):
+        add(account, project, any_thing(), tmp_path)
+    assert (tmp_path / "key.pem").read_text() == "the only one"
+
+
+def test_where_no_folder_can_be_no_certificate_is_made(account: Account, project: Project, tmp_path: Path) -> None:
+    before = everything(account)["certificates"]
+    (tmp_path / "file").touch()
+    with pytest.raises(Refusal, match="file/reef cannot be made"):
+        add(account, project, any_thing(), tmp_path / "file" / "reef")
+    assert everything(account)["certificates"] == before
+
+
 def test_without_a_deployment_stack_no_device_can_be_made(account: Account, tmp_path: Path) -> None:
     with pytest.raises(Failure, match="make deploy"):
         add(account, Project({}), any_thing(), tmp_path)
@@ -179,6 +229,70 @@ def test_removed_nothing_of_it_is_left(account: Account, project: Project, tmp_p
         f"deleted core device and thing {thing}",
     ]
     assert everything(account) == before
+
+
+STEPS_OF_REMOVAL = [
+    "detach_policy",
+    "update_certificate",
+    "detach_thing_principal",
+    "list_targets_for_policy",
+    "delete_policy",
+    "remove_thing_from_thing_group",
+]
+
+
+@pytest.mark.parametrize("step", STEPS_OF_REMOVAL)
+def test_a_removal_that_was_broken_off_is_finished(
+    account: Account, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    before, thing, iot = everything(account), any_thing(), account.client("iot")
+    add(account, project, thing, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(iot, step, lambda **_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            list(provisioning.remove(account.client, project, thing))
+    list(provisioning.remove(account.client, project, thing))
+    assert everything(account) == before
+
+
+def test_a_certificate_that_is_left_over_can_do_nothing(
+    account: Account, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thing, iot = any_thing(), account.client("iot")
+    identity = add(account, project, thing, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(iot, "delete_certificate", lambda **_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            list(provisioning.remove(account.client, project, thing))
+    assert policies(account, identity) == set()
+    left = identity.certificate_arn
+    assert add(account, project, thing, tmp_path).certificate_arn != left, "it is not active"
+
+
+def test_what_is_seen_as_attached_for_a_while_is_deleted_after_it(
+    account: Account, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, thing, iot = everything(account), any_thing(), account.client("iot")
+    add(account, project, thing, tmp_path)
+    pauses: list[float] = []
+    monkeypatch.setattr("console.provisioning.gone.time.sleep", pauses.append)
+
+    def refuse_twice(name: str, code: str) -> None:
+        real, refusals = getattr(iot, name), [ClientError({"Error": {"Code": code, "Message": ""}}, name)] * 2
+
+        def slow(**arguments: str) -> None:
+            if refusals:
+                raise refusals.pop()
+            real(**arguments)
+
+        monkeypatch.setattr(iot, name, slow)
+
+    refuse_twice("delete_certificate", "DeleteConflictException")
+    refuse_twice("delete_policy", "DeleteConflictException")
+    refuse_twice("delete_thing", "InvalidRequestException")
+    list(provisioning.remove(account.client, project, thing))
+    assert everything(account) == before
+    assert pauses == [1, 2] * 3
 
 
 def test_removed_it_can_be_made_anew_with_the_same_folder(account: Account, project: Project, tmp_path: Path) -> None:
