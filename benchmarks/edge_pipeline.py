@@ -6,10 +6,10 @@ cloud that takes and acknowledges them at once, and all of its threads run. Both
 third of a second by turns, so that whatever else the machine does meets both alike. A frame's latency begins when its
 bytes are there and ends when it is known what is to be done about it.
 
-Asked, of frames as large as cameras have them: at least 0.9 times the bare loop's frames per second (the median over pairs of
-blocks that stood side by side), and a 99th percentile over the median of at most 1.2 times the bare loop's. And
-that its resident memory grows by less than 5 MiB over 100,000 frames; these are small, as are the first of the table,
-where a frame takes a millisecond and what the component does around it is seen best.
+Asked, of frames as large as cameras have them: at least 0.9 times the bare loop's frames per second (the median over
+pairs of blocks that stood side by side), and a 99th percentile over the median of at most 1.2 times the bare loop's.
+And that its resident memory grows by less than 5 MiB over 100,000 frames. These are small, as are the first of the
+table: a frame takes a millisecond, and what the component does around it is seen best.
 
     python benchmarks/edge_pipeline.py [--blocks 40] [--frames 100000] [--threads 1]
 """
