@@ -39,7 +39,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def asked(tmp_path: Path) -> Path:
     path = tmp_path / "configuration.json"
-    path.write_text(json.dumps({"watch_list": ["red"], "audit_frames_per_hour": 1}))
+    path.write_text(json.dumps({"watch_list": ["red"], "alert_frames": 1, "audit_frames_per_hour": 1}))
     return path
 
 

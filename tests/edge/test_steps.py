@@ -107,7 +107,7 @@ class Works:
         self.frames, self.works = Queue[Taken](2), Queue[Work](2)
         clock = ManualClock()
         self.worker = Worker(
-            Configuration(watch_list=("crab",)),
+            Configuration(watch_list=("crab",), alert_frames=1),
             thing=THING,
             clock=clock,
             health=Health(clock=clock, work=folder),

@@ -27,7 +27,8 @@ class Bench:
         self.configured()
 
     def configured(self, **values: Any) -> Worker:
-        asked = Configuration(**({"bucket": "data", "watch_list": ("crab",), "audit_frames_per_hour": 0} | values))
+        usual = {"bucket": "data", "watch_list": ("crab",), "alert_frames": 1, "audit_frames_per_hour": 0}
+        asked = Configuration(**(usual | values))
         self.worker = Worker(asked, thing=THING, clock=self.clock, health=self.health, seed=1)
         return self.worker
 
