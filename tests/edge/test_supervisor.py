@@ -11,7 +11,7 @@ from classifier import supervisor as module
 from classifier.configuration import Configuration
 from classifier.frames import Unreadable
 from classifier.steps import LIVE_FRAMES, Store
-from classifier.supervisor import LIMITS, LOST_SECONDS
+from classifier.supervisor import LIMITS, LOST_SECONDS, MEMORY_SECONDS
 from classifier.watchdog import MOST_PER_HOUR
 
 from tests.edge.device import Camera, Device, Oracle, eventually
@@ -36,7 +36,7 @@ def wait_until_stuck(device: Device, name: str) -> None:
 
 
 def test_frames_of_a_folder_leave_it_once_what_they_lead_to_is_spooled(device: Device) -> None:
-    device.configure(watch_list=["crab"], bucket="data")
+    device.configure(watch_list=["crab"], alert_frames=1, bucket="data")
     device.camera.see("crab-1.jpg", "unsure-squid-2.jpg", "fish-3.jpg")
     device.start()
     eventually(lambda: len(device.camera.finished) == 3)
@@ -153,7 +153,7 @@ def test_a_camera_that_raises_is_opened_anew_after_a_pause(device: Device, monke
 def test_a_spool_that_hangs_is_opened_anew_and_nothing_in_the_queue_is_lost(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device.configure(watch_list=["crab"])
+    device.configure(watch_list=["crab"], alert_frames=1)
     started = device.start()
     eventually(lambda: started.parts.store is not None and serving(device) and not started.parts.works)
     assert started.parts.store is not None
@@ -201,10 +201,16 @@ def test_a_stage_that_hangs_again_and_again_ends_the_process(device: Device) -> 
     assert started.beyond_help() == "source was stuck 3 times within an hour"
 
 
-def test_more_memory_than_allowed_ends_the_process(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_memory_than_allowed_ends_the_process_once_it_is_held_for_a_while(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
     started = device.start()
     assert started.beyond_help() == ""
-    monkeypatch.setattr(module, "memory_mib", lambda: 1024.6)
+    for memory in (1024.6, 500.0, 1024.6):
+        monkeypatch.setattr(module, "memory_mib", lambda memory=memory: memory)
+        device.clock.advance(MEMORY_SECONDS - 1)
+        assert started.beyond_help() == "", "a large picture is decoded"
+    device.clock.advance(MEMORY_SECONDS)
     assert started.beyond_help() == "1025 MiB of memory are held; 1024 are allowed"
 
 
@@ -238,9 +244,37 @@ def test_run_ends_with_code_1_when_only_a_new_process_helps(device: Device, monk
     started = device.start()
     device.end()
     monkeypatch.setattr(module, "memory_mib", lambda: 2000.0)
-    monkeypatch.setattr(started, "start", lambda: None)
+    monkeypatch.setattr(started, "start", lambda: device.clock.advance(MEMORY_SECONDS))
     assert started.run() == 1
-    assert not device.shelf.clean
+    assert not device.shelf.clean, "it may be the model that takes it"
+
+
+def test_an_end_for_want_of_a_nucleus_says_nothing_against_a_model_on_probation(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = device.start()
+    device.end()
+    device.nucleus.lost.set()
+    started.beyond_help()
+    monkeypatch.setattr(started, "start", lambda: device.clock.advance(LOST_SECONDS + 1))
+    assert started.run() == 1
+    assert device.shelf.clean
+
+
+@pytest.mark.parametrize(("name", "suspect"), [("source", False), ("worker", True)])
+def test_a_stage_that_hangs_again_and_again_is_the_models_matter_only_where_the_model_runs(
+    device: Device, name: str, suspect: bool
+) -> None:
+    release = threading.Event()
+    started = device.start()
+    eventually(lambda: serving(device))
+    hangs = SimpleNamespace(step=lambda: release.wait(30) and 0.0, close=int)
+    started.stages[name]._build = lambda _: hangs
+    started.stages[name].renew()
+    for _ in range(MOST_PER_HOUR):
+        wait_until_stuck(device, name)
+    assert started.model_is_suspect is suspect
+    release.set()
 
 
 def test_run_ends_with_code_0_when_told_to_stop(device: Device) -> None:
@@ -259,7 +293,7 @@ def test_a_changed_configuration_applies_without_a_restart(device: Device) -> No
     device.configure(summary_seconds=3600, frames_per_second=2)
     started = device.start()
     eventually(lambda: bool(device.nucleus.callbacks) and serving(device))
-    device.nucleus.change(watch_list="crab", bytes_per_hour="20000", spool_mib=7, inference_threads=3)
+    device.nucleus.change(watch_list="crab", alert_frames="1", bytes_per_hour="20000", spool_mib=7, inference_threads=3)
     device.until(lambda: device.shelf.configured[-1].watch_list == ("crab",))
     device.camera.see("crab-1.jpg")
     eventually(lambda: [alert["species"] for alert in device.spooled("alert")] == ["crab"])
@@ -308,7 +342,7 @@ def test_without_a_nucleus_the_last_good_configuration_is_in_force(device: Devic
 
 
 def test_a_clock_that_is_set_back_a_year_harms_nothing(device: Device) -> None:
-    device.configure(watch_list=["crab", "squid"], health_seconds=30)
+    device.configure(watch_list=["crab", "squid"], alert_frames=1, health_seconds=30)
     device.camera.see("crab-1.jpg")
     started = device.start()
     eventually(lambda: device.camera.finished == ["crab-1.jpg"])
@@ -324,7 +358,7 @@ def test_a_clock_that_is_set_back_a_year_harms_nothing(device: Device) -> None:
 
 
 def test_a_disk_that_cannot_be_written_costs_nothing_but_durability(device: Device) -> None:
-    device.configure(watch_list=["crab"])
+    device.configure(watch_list=["crab"], alert_frames=1)
     (device.work / "spool").write_text("where the spool's folder should be")
     device.camera.see("crab-1.jpg", "fish-2.jpg")
     started = device.start()

@@ -26,6 +26,8 @@ LAST_WORDS_SECONDS: Final = 4.0
 CLOSING_SECONDS: Final = 0.1
 LOST_SECONDS: Final = 15.0
 """A connection to the nucleus that is not mended by then never will be."""
+MEMORY_SECONDS: Final = 30.0
+"""A process that holds too much memory for so long will not give it back."""
 LIMITS: Final = {
     "source": 60.0,
     "worker": 30.0,
@@ -40,6 +42,8 @@ LIMITS: Final = {
 """Seconds after which a stage counts as stuck."""
 _OF_A_SOURCE: Final = ("source", "frames_per_second", "still_seconds", "keep_frames", "poll_seconds")
 """What a source is opened with."""
+_OF_A_MODEL: Final = ("worker", "models")
+"""Stages that hang for what a model does."""
 
 
 class Supervisor:
@@ -60,6 +64,8 @@ class Supervisor:
         self._configuration = self.parts.configuration
         self._troubles: dict[str, str] = {}
         self._lost_at: float | None = None
+        self._moderate_at = around.clock.elapsed()
+        """When the process last held no more memory than it may."""
 
     def stop(self) -> None:
         """End soon. May be called by a signal handler and by any thread."""
@@ -77,7 +83,7 @@ class Supervisor:
             reason = self.beyond_help()
         if reason:
             log.error("the process ends, for another to begin: %s", reason)
-        elif self.parts.keeper is not None:
+        if self.parts.keeper is not None and not self.model_is_suspect:
             self.parts.keeper.ended_cleanly()
         self.last_words()
         return 1 if reason else 0
@@ -104,13 +110,16 @@ class Supervisor:
 
     def beyond_help(self) -> str:
         """Why only a new process can help; empty if none is needed, or while none can be afforded."""
-        memory, allowed = memory_mib(), self._configuration.memory_mib
-        reason = self._watchdog.hopeless
-        if memory > allowed:
-            reason = f"{memory:.0f} MiB of memory are held; {allowed} are allowed"
+        reason = self._too_much_memory() or self._watchdog.hopeless
         if self._nucleus_is_lost():
             reason = "the nucleus is lost"
         return reason if reason and self._exits.wait() == 0 else ""
+
+    @property
+    def model_is_suspect(self) -> bool:
+        """Whether a model on probation may be why a new process is needed: a lost nucleus or a camera that hangs says
+        nothing against it."""
+        return bool(self._too_much_memory()) or self._watchdog.hopeless.startswith(_OF_A_MODEL)
 
     def last_words(self) -> None:
         """Close the window and have the spool take it all. Sending is not waited for: the next start sees to it."""
@@ -141,6 +150,15 @@ class Supervisor:
         budget_seconds = self._configuration.latency_budget_ms / 1000
         self.stages["worker"].limit_seconds = max(LIMITS["worker"], 10 * budget_seconds)
         return any(getattr(before, name) != getattr(self._configuration, name) for name in _OF_A_SOURCE)
+
+    def _too_much_memory(self) -> str:
+        """What is held, once it has been too much for a while: to decode a large picture takes much for a moment."""
+        memory, allowed, now = memory_mib(), self._configuration.memory_mib, self._clock.elapsed()
+        if memory <= allowed:
+            self._moderate_at = now
+        if now - self._moderate_at < MEMORY_SECONDS:
+            return ""
+        return f"{memory:.0f} MiB of memory are held; {allowed} are allowed"
 
     def _nucleus_is_lost(self) -> bool:
         if self._around.nucleus is None or not self._around.nucleus.lost.is_set():

@@ -83,6 +83,7 @@ class Worker:
         if state:
             self._policy.restore(state)
         self._candidate: tuple[Frame, Answer, str] | None = None
+        """Of the audit. A power cut loses it whatever it shows, so that the sample stays without bias."""
         self._failures = 0
         self._lock = threading.Lock()
 
