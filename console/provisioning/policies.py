@@ -17,7 +17,8 @@ def own_policy(thing: str) -> str:
 
 
 def document(thing: str, *, iot_arn: str) -> dict[str, Any]:
-    """What a device may say and hear under its own name.
+    """What a device may say and hear: under its own name, the messages of this project and those of a core device,
+    that is its jobs, its shadows and its health. IoT takes 2048 characters.
 
     A policy for each: policy variables of the thing do not work for core devices, and nucleus lite does not expand the
     thing's name in access control. https://docs.aws.amazon.com/greengrass/v2/developerguide/device-auth.html
@@ -25,7 +26,7 @@ def document(thing: str, *, iot_arn: str) -> dict[str, Any]:
     Args:
         iot_arn: what the ARNs of this account's topics begin with: arn:aws:iot:eu-west-1:123456789012.
     """
-    ack = c.topic(thing, c.ACK)
+    ack, core = c.topic(thing, c.ACK), f"$aws/things/{thing}/*"
 
     def statement(action: str, *resources: str) -> dict[str, Any]:
         return {"Effect": "Allow", "Action": action, "Resource": [f"{iot_arn}:{one}" for one in resources]}
@@ -33,9 +34,11 @@ def document(thing: str, *, iot_arn: str) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [
-            statement("iot:Publish", *(f"topic/{c.topic(thing, kind)}" for kind in c.RECORDS)),
-            statement("iot:Subscribe", f"topicfilter/{ack}"),
-            statement("iot:Receive", f"topic/{ack}"),
+            # Nucleus classic opens more connections when it needs them: reef-1, reef-1#2.
+            statement("iot:Connect", f"client/{thing}", f"client/{thing}#*"),
+            statement("iot:Publish", *(f"topic/{c.topic(thing, kind)}" for kind in c.RECORDS), f"topic/{core}"),
+            statement("iot:Subscribe", f"topicfilter/{ack}", f"topicfilter/{core}"),
+            statement("iot:Receive", f"topic/{ack}", f"topic/{core}"),
         ],
     }
 

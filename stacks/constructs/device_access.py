@@ -43,25 +43,16 @@ class DeviceAccess(Construct):
         CfnOutput(self, "PolicyName", key="IotPolicy", value=policy.ref)
 
     def _device_policy(self, alias: iot.CfnRoleAlias) -> dict[str, object]:
-        """The least that any core device works with. Thing policy variables do not work for core devices, since they
-        connect under client ids that only begin with the thing's name; so what a device may say under its own name is
-        in a policy of its own, made when it is provisioned."""
+        """What every core device needs and no name of a thing limits. Thing policy variables do not work for core
+        devices, since they connect under client ids that only begin with the thing's name; so what a device may say
+        and hear under its own name is in a policy of its own, made when it is provisioned."""
 
-        def statement(actions: list[str], *resources: str) -> dict[str, object]:
-            return {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
+        def statement(actions: list[str], resource: str) -> dict[str, object]:
+            return {"Effect": "Allow", "Action": actions, "Resource": resource}
 
-        things = "$aws/things/*"
-        topics = [f"{things}/greengrass/health/json", f"{things}/greengrassv2/health/json"]
-        topics += [f"{things}/jobs/*", f"{things}/shadow/*"]
         return {
             "Version": "2012-10-17",
             "Statement": [
-                statement(["iot:Connect"], self._arn("iot", "client", "*")),
-                statement(["iot:Publish", "iot:Receive"], *(self._arn("iot", "topic", topic) for topic in topics)),
-                statement(
-                    ["iot:Subscribe"],
-                    *(self._arn("iot", "topicfilter", f"{things}/{kind}/*") for kind in ("jobs", "shadow")),
-                ),
                 statement(["iot:AssumeRoleWithCertificate"], alias.attr_role_alias_arn),
                 statement(
                     [

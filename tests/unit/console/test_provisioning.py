@@ -15,11 +15,12 @@ from console.cli import main
 from console.errors import Failure, Refusal
 from console.project import Project
 from console.provisioning import installing
+from console.provisioning.policies import document
 from offline.account import Account
 from offline.device.certificate import Certificate
 from tests.any import any_round, any_thing
 
-SHARED = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}]}
+SHARED = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "greengrass:*", "Resource": "*"}]}
 
 
 @pytest.fixture
@@ -78,6 +79,27 @@ def test_a_device_speaks_and_hears_under_its_own_name_alone(account: Account, pr
     assert not permits("iot:Publish", f"topic/reefloop/{mine}/ack")
     assert not permits("iot:Subscribe", f"topicfilter/reefloop/{other}/ack")
     assert not permits("iot:Subscribe", "topicfilter/reefloop/+/ack")
+
+
+@pytest.mark.parametrize("other", ["{}0", "x{}", "else"])
+def test_a_device_is_the_core_device_of_its_own_name_alone(
+    account: Account, project: Project, tmp_path: Path, other: str
+) -> None:
+    mine = any_thing()
+    permits = Certificate(account.state, add(account, project, mine, tmp_path).certificate_arn)
+    for thing, may in ((mine, True), (other.format(mine), False)):
+        assert permits("iot:Connect", f"client/{thing}") == permits("iot:Connect", f"client/{thing}#2") == may
+        for name in ("jobs/notify-next", "shadow/name/AWSManagedGreengrassV2Deployment/update"):
+            assert permits("iot:Publish", f"topic/$aws/things/{thing}/{name}") == may
+            assert permits("iot:Receive", f"topic/$aws/things/{thing}/{name}") == may
+            assert permits("iot:Subscribe", f"topicfilter/$aws/things/{thing}/{name}") == may
+        for service in ("greengrass", "greengrassv2"):
+            assert permits("iot:Publish", f"topic/$aws/things/{thing}/{service}/health/json") == may
+
+
+def test_the_policy_of_the_longest_name_is_one_that_iot_takes() -> None:
+    wanted = document("r" * 100, iot_arn="arn:aws-us-gov:iot:us-gov-west-1:123456789012")
+    assert len(json.dumps(wanted, separators=(",", ":"))) <= 2048  # white space does not count
 
 
 def test_nobody_else_can_read_the_key(account: Account, project: Project, tmp_path: Path) -> None:
