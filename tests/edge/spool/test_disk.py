@@ -173,6 +173,19 @@ def test_a_move_that_breaks_off_loses_nothing_and_keeps_the_order(
     assert device.alerts() == list(range(1601))
 
 
+@pytest.mark.parametrize(("count", "size", "kept"), [(20, MIB - 8192, 10), (20, MIB, 0), (1, 15 * MIB, 0)])
+def test_what_was_one_transaction_on_the_disk_goes_to_memory_in_parts_and_what_is_too_large_for_it_is_counted(
+    tmp_path: Path, disk: Disk, count: int, size: int, kept: int
+) -> None:
+    device = Device(tmp_path / "spool", max_bytes=512 * MIB)
+    disk.error = sqlite3.SQLITE_IOERR
+    device.spool.add([*(upload(str(number), size=size) for number in range(count)), *alerts(1)])
+    assert (device.spool.place, device.alerts()) == ("memory", [0])
+    assert len(device.uploads()) >= kept
+    assert device.spool.evicted["frame"] == count - len(device.uploads())
+    device.close()
+
+
 def test_memory_is_bounded_too(tmp_path: Path, disk: Disk) -> None:
     disk.error = sqlite3.SQLITE_READONLY
     device = Device(tmp_path / "spool", max_bytes=64 * MIB)

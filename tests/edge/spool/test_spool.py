@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from classifier.messages import Ack
 from classifier.spool import Depth, Entry, Message, Stream, Upload, new_boot
+from classifier.spool.store import STREAMS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +41,22 @@ def test_alerts_come_before_health_and_that_before_summaries_and_of_each_the_old
     boots = [stream.boot for stream in device.spool.streams()]
     assert boots[:3] == sorted(boots[:3], reverse=True)
     assert boots[:3] == boots[3:6] == boots[6:]
+
+
+def test_of_thousands_of_starts_the_oldest_and_the_newest_are_told_until_all_are_gone(device: Device) -> None:
+    boots = [device.boot]
+    for _ in range(2 * STREAMS):
+        device.spool.add([message("summary"), message("alert")])
+        device.restart()
+        boots.append(device.boot)
+    device.spool.add([message("alert")])
+    told, gone = device.spool.streams(), list[Stream]()
+    assert [each.boot for each in told if each.kind == "alert"] == [*boots[:STREAMS], device.boot]
+    assert [each.boot for each in told if each.kind == "summary"] == [*boots[:STREAMS], boots[-2]]
+    while waiting := device.spool.streams():
+        gone.append(waiting[0])
+        device.spool.acknowledge(Ack(waiting[0].boot, waiting[0].kind, 1))
+    assert [each.boot for each in gone] == boots + boots[:-1]
 
 
 def test_records_are_read_from_a_number_on(device: Device) -> None:

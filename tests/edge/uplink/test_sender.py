@@ -1,5 +1,6 @@
 """What leaves the spool, in which order, how often, and what makes it go."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +11,7 @@ from classifier.budget import Budget
 from classifier.clock import ManualClock
 from classifier.messages import MAXIMUM_BYTES, Ack, pack_ack
 from classifier.spool import Message, Spool, Stream
+from classifier.spool.entries import MessageRow
 from classifier.uplink.nucleus import Nucleus, Unavailable
 from classifier.uplink.sender import LONGEST_BUDGET_WAIT_SECONDS, LONGEST_PAUSE_SECONDS, Sender, cost
 from classifier.uplink.window import PATIENCE
@@ -117,6 +119,19 @@ def test_several_starts_of_the_component_are_sent_side_by_side_the_oldest_first(
         ("2", "summary"),
     ]
     assert rig.waiting == 0
+
+
+def test_a_step_looks_at_few_of_thousands_of_starts_and_all_go_in_order(rig: Rig) -> None:
+    """What a device has to say whose power failed every few minutes for weeks."""
+    records = [record for number in range(300) for record in earlier(number)]
+    rig.spool._place.store.add(records, last_at=1)
+    rig.add(alert(7))
+    rig.sender.step()
+    assert len(rig.sender._window._progress) < 100
+    rig.run(600.0)
+    assert rig.waiting == rig.cloud.repeated == 0
+    alerts = [batch.boot for batch in rig.nucleus.batches if batch.kind == "alert"]
+    assert alerts == sorted(alerts)
 
 
 def test_few_batches_are_on_their_way_and_an_alert_finds_room_beside_what_is_slow(rig: Rig) -> None:
@@ -460,6 +475,14 @@ def test_what_the_budget_keeps_back_waits_and_what_is_more_urgent_goes(rig: Rig)
     rig.run(3700.0)
     assert rig.nucleus.kinds == ["alert", "health", "summary"]
     assert rig.waiting == 0
+
+
+def earlier(number: int) -> list[MessageRow]:
+    """A record of each kind, from a start of its own before BOOT."""
+    boot = f"{1_700_000_000_000 + number:013d}-00000000"
+    return [
+        MessageRow(each.kind, boot, 1, 1, json.dumps(each.body).encode()) for each in (alert(), health(), summary())
+    ]
 
 
 def _refused(*_: Any) -> Any:

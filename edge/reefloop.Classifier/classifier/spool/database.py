@@ -63,7 +63,7 @@ class Database:
         try:
             for pragma in _PRAGMAS:
                 self.connection.execute(f"PRAGMA {pragma}")
-            self._begin(path, lost=lost)
+            self._begin(lost=lost)
             for table in _CHECKED:
                 if (found := self.one(f"PRAGMA quick_check({table})")) != "ok":
                     raise Corrupt(f"table {table}: {found}")
@@ -72,7 +72,7 @@ class Database:
             self.close()
             raise
 
-    def _begin(self, path: Path | None, *, lost: bool) -> None:
+    def _begin(self, *, lost: bool) -> None:
         version = self.one("PRAGMA user_version")
         if version == 0 and not self.one("SELECT count(*) FROM sqlite_master"):
             with self.transaction():
@@ -80,8 +80,6 @@ class Database:
                     self.connection.execute(statement)
                 values = {"identity": secrets.token_hex(8), "lost": int(lost), "last_at": 0}
                 self.connection.executemany("INSERT INTO meta VALUES (?, ?)", values.items())
-            if path is not None:
-                _sync(path.parent)
         elif version != SCHEMA:
             raise Corrupt(f"its schema is of version {version}; this is {SCHEMA}")
 
@@ -153,7 +151,7 @@ class Database:
         self.connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """A new file is not there after a power cut until its folder is written too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from classifier.spool.database import sync
 from classifier.spool.store import Store
 
 FILE: Final = "spool.db"
@@ -54,13 +55,22 @@ def open_on_disk(folder: Path, *, damage: Exception | None = None) -> tuple[Stor
     path, trouble = folder / FILE, ""
     if reason := str(damage) if damage else _at_first_sight(folder):
         trouble = f"a corrupt spool was set aside as {_set_aside(folder).name}: {reason}"
-    fresh = not path.exists()
+    if not path.exists():
+        _begin(path, lost=any(folder.glob(f"{_ASIDE}*")))
+    return Store(path, lost=False), trouble
+
+
+def _begin(path: Path, *, lost: bool) -> None:
+    """Give a new database its name once it is whole: half of one would be taken for damage after a power cut."""
+    draft = path.with_name(f"{path.name}.new")
+    _discard(draft)
     try:
-        return Store(path, lost=any(folder.glob(f"{_ASIDE}*"))), trouble
+        Store(draft, lost=lost).close()
+        draft.rename(path)
     except (sqlite3.Error, OSError):
-        if fresh:
-            _discard(path)
+        _discard(draft)
         raise
+    sync(path.parent)
 
 
 def make_room(folder: Path) -> None:

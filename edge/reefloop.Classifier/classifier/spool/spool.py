@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -58,12 +59,13 @@ class Spool:
             self._place.come_back()
             rows = [row for item in items if (row := self._row(item))]
             while rows:
-                count, size = 1, rows[0].size
-                while count < len(rows) and size + rows[count].size <= self._place.store.largest:
-                    size += rows[count].size
-                    count += 1
-                self._add(rows[:count], size)
-                rows = rows[count:]
+                most = self._place.store.largest
+                count = sum(1 for size in accumulate(row.size for row in rows) if size <= most)
+                if not count:
+                    self._lose(FRAME, f"it has {rows[0].size} bytes, of at most {most}")
+                    rows = rows[1:]
+                elif self._add(rows[:count]):
+                    rows = rows[count:]
 
     def _row(self, item: Entry) -> Row | None:
         """The entry as it will be kept, or None if it cannot be."""
@@ -72,18 +74,24 @@ class Spool:
                 return MessageRow(item.kind, "", 0, 0, messages.fits(item.kind, item.body))
             item.key.encode()
             metadata = json.dumps(dict(item.metadata)).encode()
-            row, most = UploadRow(item.key, item.content, metadata, item.value), self._place.store.largest
-            if row.size > most or not math.isfinite(row.value):
-                raise Malformed(f"it has {row.size} bytes, of at most {most}, and is worth {row.value}")
+            if not math.isfinite(item.value):
+                raise Malformed(f"it is worth {item.value}")
+            return UploadRow(item.key, item.content, metadata, item.value)
         except (Malformed, UnicodeError) as error:
-            kind = item.kind if isinstance(item, Message) else FRAME
-            log.error("a %s is not spooled: %s", kind, error)  # noqa: TRY400  the reason is all there is to know
-            self._place.lose(Counter({kind: 1}))
+            self._lose(item.kind if isinstance(item, Message) else FRAME, str(error))
             return None
-        return row
 
-    def _add(self, rows: Sequence[Row], size: int) -> None:
-        def add(store: Store) -> tuple[Counter[tuple[str, str]], int]:
+    def _lose(self, kind: str, reason: str) -> None:
+        log.error("a %s is not spooled: %s", kind, reason)
+        self._place.lose(Counter({kind: 1}))
+
+    def _add(self, rows: Sequence[Row]) -> bool:
+        """False, and nothing done, if the spool has moved to where less goes into a transaction."""
+        size = sum(row.size for row in rows)
+
+        def add(store: Store) -> tuple[Counter[tuple[str, str]], int] | None:
+            if size > store.largest:
+                return None
             last, at, numbered = self._last.copy(), self._place.last_at, list[Row]()
             for row in rows:
                 at = max(at + 1, min(int(self._clock.wall() * 1000), _LATEST))
@@ -97,14 +105,18 @@ class Spool:
 
         sparing = min((KINDS.index(row.kind) for row in rows if isinstance(row, MessageRow)), default=len(KINDS))
         self._place.trim()
-        self._last, self._place.last_at = self._place.do(add, need=size + 8 * PAGE, sparing=sparing)
+        if (added := self._place.do(add, need=size + 8 * PAGE, sparing=sparing)) is None:
+            return False
+        self._last, self._place.last_at = added
         # Only now: what is worth least may be among the new.
         self._place.trim()
+        return True
 
     # --- out -------------------------------------------------------------------------------------------------------
 
     def streams(self) -> list[Stream]:
-        """Those with messages that wait, in order of priority, of each the oldest start first."""
+        """Those with messages that wait, in order of priority, of each kind the oldest starts first. Where those are
+        many, not all: the oldest, and the newest."""
         return self._do(Store.streams)
 
     def records(self, stream: Stream, *, after: int = 0, limit: int = messages.MAXIMUM_RECORDS) -> list[Record]:

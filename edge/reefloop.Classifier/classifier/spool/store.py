@@ -12,6 +12,8 @@ from classifier.messages import KINDS, Record
 from classifier.spool.database import Corrupt, Database
 from classifier.spool.entries import FRAME, Depth, Ledger, MessageRow, Row, StoredUpload, Stream, UploadRow
 
+STREAMS: Final = 32
+"""Of a kind, that are told at once. A device that lost its power every few minutes has thousands."""
 _STREAM: Final = "kind = ? AND boot = (SELECT id FROM boots WHERE name = ?)"
 
 
@@ -58,12 +60,18 @@ class Store(Database):
     # --- out -------------------------------------------------------------------------------------------------------
 
     def streams(self) -> list[Stream]:
-        """Those with messages, in order of priority, of each the oldest start first."""
-        rows = self.connection.execute(
-            "SELECT priority.column1, name FROM (VALUES (0), (1), (2)) AS priority CROSS JOIN boots WHERE EXISTS "
-            "(SELECT 1 FROM messages WHERE kind = priority.column1 AND boot = id) ORDER BY priority.column1, id"
+        """Those with messages, in order of priority: of each kind the STREAMS oldest starts, and the newest."""
+        return [Stream(name, kind) for number, kind in enumerate(KINDS) for (name,) in self._starts(number)]
+
+    def _starts(self, kind: int) -> list[tuple[str]]:
+        # From boot to boot along the index: thousands of starts are not looked through in every step.
+        query = (
+            "WITH RECURSIVE waiting (boot) AS (SELECT min(boot) FROM messages WHERE kind = ?1 UNION ALL "
+            "SELECT (SELECT min(boot) FROM messages WHERE kind = ?1 AND boot > waiting.boot) FROM waiting "
+            "WHERE boot IS NOT NULL LIMIT ?2) SELECT name FROM boots WHERE id IN waiting "
+            "OR id = (SELECT max(boot) FROM messages WHERE kind = ?1) ORDER BY id"
         )
-        return [Stream(boot, KINDS[kind]) for kind, boot in rows]
+        return self.connection.execute(query, (kind, STREAMS)).fetchall()
 
     def records(self, stream: Stream, *, after: int, limit: int) -> list[Record]:
         """Consecutive messages above a number."""

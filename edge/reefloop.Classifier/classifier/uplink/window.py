@@ -72,7 +72,9 @@ class Window:
 
     def of(self, stream: Stream) -> Progress:
         """How far a stream is."""
-        return self._progress.setdefault(stream, Progress())
+        if stream not in self._progress:
+            self._progress[stream] = Progress()
+        return self._progress[stream]
 
     def order(self, streams: Sequence[Stream]) -> list[Stream]:
         """Which stream goes first. In silence all are probed in turn: one may be what the cloud does not answer to."""
