@@ -30,7 +30,7 @@ class Configuration:
     watch_list: tuple[str, ...] = ()
     """Species that raise an alert."""
     alert_frames: int = 2
-    """Sightings within a visit that raise it; one is enough where the model is sure."""
+    """Sightings within a visit that raise it; where frames are far apart, one is enough of which the model is sure."""
     visit_gap_seconds: float = 3.0
     """The same species seen again after no more than this is the same animal."""
     margin_below: float = 0.2

@@ -73,7 +73,7 @@ def test_with_an_answer_in_twenty_wrong_counts_are_within_a_tenth_and_alerts_are
         any(alert.species == each.species and each.begin - 3 <= at <= each.begin + 2 for at, alert in alerts)
         for each in watched
     ]
-    assert sum(on_time) >= (0.9 if fps == 1 else 0.97) * len(watched)  # 2 s are two frames at 1 a second
+    assert sum(on_time) >= (0.85 if fps == 1 else 0.97) * len(watched)  # 2 s are two frames at 1 a second
     assert len(alerts) <= 1.5 * len(watched)
 
 
@@ -167,11 +167,25 @@ def test_frames_that_come_faster_than_any_camera_still_count() -> None:
     assert summary(subject, 1.0)["species"]["crab"]["visits"] == 1
 
 
-def test_the_frame_that_shows_it_for_sure_raises_the_alert_and_doubtful_ones_need_another() -> None:
-    assert [at for at, _ in watch(policy(watch_list=("crab",)), [seen(0.5 * n) for n in range(9)])] == [0.0]
-    doubtful = [seen(0.5 * n, like=UNSURE) for n in range(9)]
-    assert [at for at, _ in watch(policy(watch_list=("crab",)), doubtful)] == [0.5]
-    assert [at for at, _ in watch(policy(watch_list=("crab",), alert_frames=4), doubtful)] == [1.5]
+@pytest.mark.parametrize("like", [SURE, UNSURE])
+def test_so_many_sightings_raise_the_alert_however_sure_the_model_is(like: Sighting) -> None:
+    footage = [seen(0.5 * n, like=like) for n in range(9)]
+    assert [at for at, _ in watch(policy(watch_list=("crab",)), footage)] == [0.5]
+    assert [at for at, _ in watch(policy(watch_list=("crab",), alert_frames=4), footage)] == [1.5]
+    assert [at for at, _ in watch(policy(watch_list=("crab",), alert_frames=1), footage)] == [0.0]
+
+
+def test_where_pictures_are_far_apart_the_one_that_shows_it_for_sure_raises_the_alert() -> None:
+    still = {"source": "still:/dev/video0", "watch_list": ("crab",)}
+    assert [at for at, _ in watch(policy(**still), [seen(10.0 * n) for n in range(9)])] == [0.0]
+    assert [at for at, _ in watch(policy(**still), [seen(10.0 * n, like=UNSURE) for n in range(9)])] == [10.0]
+
+
+@pytest.mark.parametrize("fps", [1, 2, 3, 5, 10])
+def test_stray_labels_raise_no_alert_though_the_model_is_sure_of_them(fps: int) -> None:
+    subject, chance = policy(watch_list=("octopus",)), random.Random(fps)
+    footage = [seen(n / fps, "octopus" if chance.random() < 0.02 else "crab") for n in range(3600)]
+    assert len(watch(subject, footage)) <= 7, "72 frames say so, of which a few follow each other"
 
 
 def test_an_alert_says_what_is_there_since_when_and_by_which_model() -> None:
@@ -189,7 +203,7 @@ def test_an_alert_says_what_is_there_since_when_and_by_which_model() -> None:
 
 def test_an_animal_that_is_recognized_now_and_then_alerts_once() -> None:
     subject = policy(watch_list=("crab",))
-    footage = [seen(0.5 * n, like=SURE if n % 5 == 0 else UNKNOWN) for n in range(200)]
+    footage = [seen(0.5 * n, like=SURE if n % 3 == 0 else UNKNOWN) for n in range(200)]
     assert len(watch(subject, footage)) == 1
 
 

@@ -100,7 +100,7 @@ class Visits:
         """Whether the visit is to be told of with this sighting: true once in its life."""
         if visit.alerted:
             return False
-        lone = sure and visit.fresh
+        lone = sure and visit.fresh and self.sparse
         visit.alerted = lone or visit.evidence >= self.configuration.alert_frames - _FORGIVEN
         return visit.alerted
 
