@@ -12,7 +12,7 @@ from reefloop.deployment import records
 from reefloop.deployment.records import Stored
 
 DAY_SECONDS: Final = 86_400.0
-_PAGE: Final = 100  # of each start of a component at least one page is read
+_PAGE: Final = 100
 
 
 @dataclass(frozen=True)
@@ -60,28 +60,14 @@ class DeviceReader:
     def records(self, thing: str, kind: str, *, days: float) -> list[Stored]:
         """The valid records of one kind that arrived in the last days, in the order in which they arrived.
 
-        Each start of the component is read from its end, so that little of what is older is read.
+        Read from the last by name back. What is older is left out start by start of the component: these are sorted
+        by the device's clock, and one that was ahead is no reason to stop.
         """
         since = (time.time() - days * DAY_SECONDS) * 1000
         found: list[Stored] = []
         below = f"{kind}#~"  # after every digit
         while below:
-            for record in self._backwards(thing, kind, below):
-                if record.received_at < since:
-                    # Another start may have arrived later: they are sorted by the device's clock.
-                    below = records.stream(kind, record.boot)
-                    break
-                found.append(record)
-            else:
-                below = ""
-        return sorted((one for one in reversed(found) if not one.invalid), key=lambda one: one.received_at)
-
-    def _backwards(self, thing: str, kind: str, below: str) -> Iterator[Stored]:
-        """The records of one kind, the last by name first; read page by page, as far as they are taken."""
-        pages = (
-            self.clients("dynamodb")
-            .get_paginator("query")
-            .paginate(
+            answer = self.clients("dynamodb").query(
                 TableName=self._table,
                 KeyConditionExpression="#thing = :thing AND #item BETWEEN :first AND :below",
                 ExpressionAttributeNames={"#thing": THING, "#item": ITEM},
@@ -91,10 +77,12 @@ class DeviceReader:
                     ":below": {"S": below},
                 },
                 ScanIndexForward=False,
-                PaginationConfig={"PageSize": _PAGE},
+                Limit=_PAGE,
             )
-        )
-        return (records.read(item) for page in pages for item in page["Items"])
+            page = [records.read(item) for item in answer["Items"]]
+            found += [record for record in page if record.received_at >= since]
+            below = _below(page[-1], since) if "LastEvaluatedKey" in answer else ""
+        return sorted((one for one in reversed(found) if not one.invalid), key=lambda one: one.received_at)
 
     @property
     def _table(self) -> str:
@@ -126,3 +114,10 @@ class DeviceReader:
             alerts=tuple(self.records(thing, "alert", days=1)),
             status=status,
         )
+
+
+def _below(last: Stored, since: float) -> str:
+    """The name at which reading goes on after a record: where it is too old, so is what its start made before."""
+    if last.received_at < since:
+        return records.stream(last.kind, last.boot)
+    return records.item(last.kind, last.boot, last.seq - 1)

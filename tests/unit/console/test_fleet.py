@@ -6,6 +6,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 from rich.console import Console
 
 from console.cli import main
@@ -109,7 +110,11 @@ def test_records_are_read_from_the_newest_back_and_told_oldest_first(sea: Sea) -
     assert [(one.boot, one.seq) for one in found] == [(first, 3), (second, 1), (second, 2), (second, 3)]
 
 
-def test_a_start_while_the_clock_was_ahead_hides_none_of_what_came_later(sea: Sea) -> None:
+@pytest.mark.parametrize("page", [1, 2, 3, 100])
+def test_a_start_while_the_clock_was_ahead_hides_none_of_what_came_later(
+    sea: Sea, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr("console.devices._PAGE", page)
     thing, ahead, behind = any_thing(), "1895000000000-0a1b2c3d", "0000000000007-0a1b2c3d"
     sea.say(thing, "summary", 1, boot=ahead, days_ago=9)
     sea.say(thing, "summary", 2, boot=ahead, days_ago=4)
@@ -125,12 +130,22 @@ def test_a_start_while_the_clock_was_ahead_hides_none_of_what_came_later(sea: Se
     assert len(found) == 4
 
 
-def test_more_records_than_a_page_holds_are_all_read(sea: Sea, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_records_than_a_page_holds_are_all_read_and_little_of_what_is_older(
+    sea: Sea, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("console.devices._PAGE", 2)
+    calls, real = list[str](), BaseClient._make_api_call
+
+    def counted(client: Any, name: str, arguments: Any) -> Any:
+        calls.append(name)
+        return real(client, name, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", counted)
     thing, boot = any_thing(), any_boot()
-    for seq in range(1, 6):
-        sea.say(thing, "summary", seq, boot=boot)
-    assert [one.seq for one in sea.reader.records(thing, "summary", days=1)] == [1, 2, 3, 4, 5]
+    for seq in range(1, 16):
+        sea.say(thing, "summary", seq, boot=boot, days_ago=0 if seq > 10 else 2)
+    assert [one.seq for one in sea.reader.records(thing, "summary", days=1)] == [11, 12, 13, 14, 15]
+    assert calls.count("Query") == 4, "what is older was read"
 
 
 def test_records_that_were_not_right_are_not_shown(sea: Sea) -> None:
