@@ -214,3 +214,15 @@ def test_what_was_lost_is_still_counted_in_the_new_file(device: Device) -> None:
     device.spool.next_upload()
     assert "set aside" in device.spool.trouble
     assert device.restart().evicted["frame"] == 1
+
+
+def test_a_power_cut_while_the_first_file_is_made_is_no_damage(device: Device) -> None:
+    device.crash()
+    folder = device.file.parent
+    for left in folder.iterdir():
+        left.unlink()
+    (folder / "spool.db.new").write_bytes(b"SQLite format 3\0 and no more")
+    (folder / "spool.db.new-wal").write_bytes(b"")
+    spool = device.start()
+    assert (spool.trouble, spool.lost) == ("", False)
+    assert [path.name for path in folder.iterdir() if "corrupt" in path.name or ".new" in path.name] == []
