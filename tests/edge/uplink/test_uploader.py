@@ -16,6 +16,7 @@ from classifier.clock import ManualClock
 from classifier.spool import Upload
 from classifier.uplink.uploader import (
     ASIDE_SECONDS,
+    CONNECT_BYTES,
     DENIED_SECONDS,
     LAST_RETRY_SECONDS,
     METADATA_CHARACTERS,
@@ -96,7 +97,7 @@ def test_what_is_worth_most_goes_first(rig: Rig) -> None:
     assert rig.store.tried == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("fault", [Fault.OFFLINE, Fault.BUSY, Fault.EXPIRED])
+@pytest.mark.parametrize("fault", [Fault.OFFLINE, Fault.LOST, Fault.BUSY, Fault.EXPIRED])
 def test_after_a_failure_the_link_gets_a_growing_rest_and_nothing_is_lost(rig: Rig, fault: Fault) -> None:
     rig.store.fault = lambda _: fault
     rig.add("a")
@@ -138,12 +139,22 @@ def test_a_frame_that_s3_refuses_for_itself_holds_up_no_other_and_is_tried_again
 
 
 def test_every_attempt_is_paid_for(rig: Rig) -> None:
-    rig.store.fault = lambda _: Fault.OFFLINE
+    rig.store.fault = lambda _: Fault.LOST
     rig.add("a", size=10_000)
     rig.run(60.0)
     attempts = len(rig.store.tried)
     assert attempts > 2
     assert rig.budget.used()[0] == attempts * (10_500 + OVERHEAD_BYTES)
+
+
+def test_a_day_without_a_link_leaves_the_budget_to_the_day_after(rig: Rig) -> None:
+    rig.store.fault = lambda _: Fault.OFFLINE
+    rig.add("a", size=60_000)
+    rig.run(86_400.0)
+    assert rig.budget.used()[1] == len(rig.store.tried) * CONNECT_BYTES
+    rig.store.fault = lambda _: None
+    rig.run(LAST_RETRY_SECONDS)
+    assert rig.waiting == 0
 
 
 def test_a_frame_waits_for_the_budget_and_then_goes(rig: Rig) -> None:
@@ -268,7 +279,7 @@ def test_a_bucket_that_does_not_answer_is_given_up_in_time(s3: S3) -> None:
     started = time.monotonic()
     with pytest.raises(NotUploaded) as mute:
         Bucket("data", connect_seconds=0.05, read_seconds=0.05).put("a.jpg", JPEG, {})
-    assert mute.value.fault is Fault.OFFLINE
+    assert mute.value.fault is Fault.LOST
     assert time.monotonic() - started < 5.0
 
 

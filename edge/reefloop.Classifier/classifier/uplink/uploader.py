@@ -10,7 +10,14 @@ from urllib.parse import quote
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+)
 
 from classifier.budget import Budget
 from classifier.clock import Clock
@@ -35,6 +42,8 @@ LONGEST_BUDGET_WAIT_SECONDS: Final = 60.0
 OVERHEAD_BYTES: Final = 8 * 1024
 """Beside the frame: a TLS handshake with the certificates of Amazon, about 6 KB, as S3 closes the connection between
 two frames; and the headers of the request and of its answer."""
+CONNECT_BYTES: Final = 1024
+"""To ask for an address and for a connection, as often as Linux does within the time for it."""
 SEGMENTS: Final = 1.05
 """Headers of TCP/IP and TLS, for each byte of a frame."""
 METADATA_CHARACTERS: Final = 256
@@ -44,7 +53,8 @@ METADATA_CHARACTERS: Final = 256
 class Fault(Enum):
     """What an upload that failed says, and what follows."""
 
-    OFFLINE = "no answer"
+    OFFLINE = "no connection"
+    LOST = "no answer"
     BUSY = "S3 asks to be left alone for a while"
     EXPIRED = "the credentials are no longer valid"
     DENIED = "S3 takes nothing from this device"
@@ -74,6 +84,10 @@ _FAULTS: Final[Mapping[str, Fault]] = {
         Fault.REFUSED,
     ),
 }
+
+
+# Nothing of the frame has left.
+_OFFLINE: Final = (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError, CredentialRetrievalError)
 
 
 class NotUploaded(Exception):
@@ -126,7 +140,8 @@ class Bucket:
         # that are fresh look old.
         except (BotoCoreError, OSError, RuntimeError, ValueError) as error:
             self._client = None
-            raise NotUploaded(Fault.OFFLINE, f"{type(error).__name__}: {error}") from error
+            fault = Fault.OFFLINE if isinstance(error, _OFFLINE) else Fault.LOST
+            raise NotUploaded(fault, f"{type(error).__name__}: {error}") from error
 
 
 Put = Callable[[str, bytes, Mapping[str, str]], None]
@@ -166,6 +181,9 @@ class Uploader:
         try:
             self._put(upload.key, upload.content, upload.metadata)
         except NotUploaded as error:
+            if error.fault is Fault.OFFLINE:  # or a day without a link would use up a day's budget
+                self._budget.refund(size)
+                self._budget.spend("frame", CONNECT_BYTES)
             self._failed(upload, error)
             return 0.0
         self._spool.uploaded(upload.id)
