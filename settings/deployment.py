@@ -28,7 +28,7 @@ class DeviceSettings(Branch):
     watch_list: tuple[Label, ...] = ()
     """Species that raise an alert, as the model calls them. One that it does not know raises none."""
     alert_frames: int = Field(2, ge=1, le=100)
-    """Sightings within a visit that raise the alert; where frames are far apart, one is enough of which the model is sure."""
+    """Sightings within a visit that raise the alert; one of which the model is sure, where frames are far apart."""
     visit_gap_seconds: float = Field(3.0, ge=0.1, le=3600)
     """The same species seen again after no more than this is the same animal."""
     margin_below: float = Field(0.2, ge=0, le=1)

@@ -52,6 +52,14 @@ def test_a_refusal_is_over_when_a_valid_configuration_comes(kept: Path) -> None:
     assert configurations.refused == ""
 
 
+def test_a_list_nested_without_end_is_refused_like_any_other_value(kept: Path) -> None:
+    configurations = Configurations(kept)
+    assert configurations.take({"watch_list": "[" * 200_000})
+    assert configurations.refused.startswith("watch_list is '[[[")
+    kept.write_text('{"watch_list": "' + "[" * 200_000 + '"}')
+    assert Configurations(kept).current == Configuration()
+
+
 def test_a_kept_configuration_of_another_version_is_passed_over(kept: Path) -> None:
     kept.write_text('{"of_tomorrow": 1}')
     assert Configurations(kept).current == Configuration()

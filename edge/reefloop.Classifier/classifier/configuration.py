@@ -94,7 +94,10 @@ def _source(value: Any) -> str:
 
 def _labels(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
-        value = json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
+        try:
+            value = json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
+        except RecursionError:
+            raise ValueError("a list of labels") from None
     if not isinstance(value, list | tuple) or not all(isinstance(label, str) for label in value):
         raise ValueError("a list of labels")
     return tuple(label for label in value if label)

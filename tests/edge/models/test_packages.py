@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from classifier.models import proof
 from classifier.models.model import load
-from classifier.models.package import Refused, read, verify
+from classifier.models.package import Refused, claimed_version, read, verify
 from classifier.models.proof import Limits, Proof
+from classifier.policy.sighting import LONGEST_LABEL
 
 from tests.edge import model_packages
 from tests.edge.model_packages import GOOD, SHUFFLED, edit
@@ -90,6 +91,24 @@ def test_a_damaged_package_is_refused_with_its_reason(tmp_path: Path, name: str)
     damage(package)
     with pytest.raises(Refused, match=complaint):
         load(package, "onnxruntime-portable", threads=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("model.json", "model_version", "m" * 600),
+        ("package.json", "target", "t" * 600),
+        ("model.json", "model_version", "half a pair: \ud800"),
+        ("model.json", "temperature", 10**400),
+    ],
+)
+def test_what_no_message_could_say_of_a_model_refuses_it(tmp_path: Path, name: str, field: str, value: object) -> None:
+    package = model_packages.write(tmp_path / "package")
+    document = json.loads((package / name).read_bytes())
+    rewrite(package, name, json.dumps(document | {field: value}).encode())
+    with pytest.raises(Refused):
+        read(package)
+    assert len(claimed_version(package).encode()) <= LONGEST_LABEL
 
 
 def test_every_single_flipped_byte_is_found(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from classifier import sources
 from classifier.clock import ManualClock
+from classifier.configuration import Configuration
 from classifier.frames import Unreadable
 from classifier.sources import folder as folder_module
 from classifier.sources.folder import MAXIMUM_BYTES, Folder, listed
@@ -184,9 +186,31 @@ def test_a_name_of_any_bytes_becomes_text_and_the_file_is_moved_all_the_same(
     frames = source(tmp_path, clock)
     frame = frames.next(stop)
     assert frame is not None
-    assert frame.name.encode() == b"\\udcff\n.jpg"
+    assert frame.name.encode() == rb"\udcff\n.jpg"
     frames.finish(frame)
     assert len(names(tmp_path / "done")) == 1
+
+
+def test_a_name_is_one_line_of_a_log_and_nothing_that_a_terminal_obeys(
+    tmp_path: Path, clock: ManualClock, stop: Patience, caplog: pytest.LogCaptureFixture
+) -> None:
+    see(tmp_path, "a\nERROR all is lost \x1b[31m.jpg")
+    frames = source(tmp_path, clock)
+    frame = frames.next(stop)
+    assert frame is not None
+    assert frames.set_aside(frame, "it is no image")
+    assert frame.name == r"a\nERROR all is lost \x1b[31m.jpg"
+    assert caplog.messages == [rf"{frame.name} is set aside: it is no image"]
+
+
+@pytest.mark.parametrize(
+    "name", [".", "done", "unreadable", "models", "spool/..", "results", "venv/lib", "frames/../done"]
+)
+def test_the_components_own_files_are_no_frames(tmp_path: Path, clock: ManualClock, name: str) -> None:
+    (tmp_path / "configuration.json").write_text("{}")
+    with pytest.raises(ValueError, match="give its frames a folder of their own"):
+        sources.open(Configuration(source=f"folder:{name}"), tmp_path, clock)
+    sources.open(Configuration(source="folder:frames"), tmp_path, clock)
 
 
 def test_only_the_newest_files_are_kept(tmp_path: Path, clock: ManualClock, stop: Patience) -> None:

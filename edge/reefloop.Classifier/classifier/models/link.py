@@ -29,7 +29,7 @@ class Link:
             source = self._path.resolve(strict=True)
             sums = source / SUMS
             seen = (str(source), sums.stat().st_mtime_ns if sums.exists() else 0)
-        except OSError:
+        except (OSError, RuntimeError):  # before Python 3.13, a link to itself raises the latter
             return None  # no model yet, or the nucleus is just replacing it
         if seen != self._seen:
             self._not_before, self._trouble = 0.0, ""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from classifier.policy.sighting import LONGEST_LABEL
+
 SUMS = "SHA256SUMS"
 REQUIRED = ("model.onnx", "labels.json", "model.json", "package.json", "golden/golden.json")
 
@@ -62,8 +64,9 @@ def claimed_version(folder: Path) -> str:
     """The model version that a package names, however broken the rest of it is."""
     for name in ("model.json", "package.json"):
         try:
-            return str(json.loads((folder / name).read_bytes())["model_version"])
-        except (OSError, ValueError, KeyError, TypeError):
+            claimed = str(json.loads((folder / name).read_bytes())["model_version"])[:LONGEST_LABEL]
+            return claimed.encode(errors="replace").decode()
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
     return "unknown"
 
@@ -124,7 +127,8 @@ def read(folder: Path) -> Package:
             golden=golden,
             unknown_above_energy=_optional(model.get("unknown_above_energy")),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        "".join((read_.version, read_.target, *read_.labels)).encode()  # half a surrogate pair is in no message
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise Refused(f"model.json, labels.json, package.json or golden.json is malformed: {error!r}") from None
     _check(read_, model)
     return read_
@@ -140,6 +144,9 @@ def _check(package: Package, model: Mapping[str, Any]) -> None:
         raise Refused(f"the input shape is {shape}; this component feeds [1, 3, height, width]")
     if not package.labels or len(set(package.labels)) != len(package.labels):
         raise Refused(f"labels.json must name at least one label, each once; it has {list(package.labels)}")
+    for text in (package.version, package.target):
+        if len(text) > LONGEST_LABEL:
+            raise Refused(f"{text[:80]!r}... has {len(text)} characters; messages have room for {LONGEST_LABEL}")
     if not 0 < package.temperature < math.inf:
         raise Refused(f"temperature is {package.temperature}; it must be above 0")
     if not 0 <= package.uncertain_below <= 1:

@@ -1,6 +1,7 @@
 """Where frames come from."""
 
 from pathlib import Path
+from typing import Final
 
 from classifier.clock import Clock
 from classifier.configuration import Configuration
@@ -13,19 +14,25 @@ from classifier.sources.video import Video
 
 __all__ = ["Source", "open"]
 
+_OWN: Final = frozenset({"done", "unreadable", "models", "results", "spool", "venv", "downloads"})
+"""Folders in the work folder."""
+
 
 def open(configuration: Configuration, work: Path, clock: Clock, *, replayed: bool = False) -> Source:  # noqa: A001
     """The source that the configuration names; paths are relative to the work folder.
 
     A replay only reads: it moves no file, marks no video as done and waits for nothing. Frames are then `taken` when
     they were recorded, counted from the clock's present, and whoever drives the clock lets it follow.
+
+    Raises:
+        ValueError: the folder holds what the component itself keeps.
     """
     kind, _, rest = configuration.source.partition(":")
     if kind == "folder":
         if replayed:
             return Recorded(work / rest, clock=clock, frames_per_second=configuration.frames_per_second)
         return Folder(
-            work / rest,
+            _of_frames(work / rest, work),
             done=work / "done",
             unreadable=work / "unreadable",
             clock=clock,
@@ -39,3 +46,11 @@ def open(configuration: Configuration, work: Path, clock: Clock, *, replayed: bo
     if kind == "still":
         return Still(address, clock=clock, seconds=configuration.still_seconds)
     return Stream(address, clock=clock, frames_per_second=configuration.frames_per_second)
+
+
+def _of_frames(folder: Path, work: Path) -> Path:
+    """A folder whose files may be taken away: the component's own would be set aside, or classified for ever."""
+    asked, own = folder.resolve(), work.resolve()
+    if asked == own or any(asked.is_relative_to(own / name) for name in _OWN):
+        raise ValueError(f"{folder} holds what the component keeps; give its frames a folder of their own, like frames")
+    return folder

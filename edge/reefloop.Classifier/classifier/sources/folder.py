@@ -66,8 +66,12 @@ def read(path: Path) -> bytes:
 
 
 def printable(name: str) -> str:
-    """A name of any bytes, as text that can be written."""
-    return name.encode("utf-8", "backslashreplace").decode()
+    """A name of any bytes, as text on one line that can be written and obeyed by no terminal.
+
+    >>> printable("a\\nERROR b\\udcff.jpg")
+    'a\\\\nERROR b\\\\udcff.jpg'
+    """
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name)
 
 
 class Kept:
