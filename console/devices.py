@@ -58,10 +58,11 @@ class DeviceReader:
         return records.read(answer["Item"]) if "Item" in answer else None
 
     def records(self, thing: str, kind: str, *, days: float) -> list[Stored]:
-        """The valid records of one kind that arrived in the last days, in the order in which they arrived.
+        """The valid records of one kind that arrived in the last days: in each start of the component by number, the
+        start that was heard last at the end.
 
-        Read from the last by name back. What is older is left out start by start of the component: these are sorted
-        by the device's clock, and one that was ahead is no reason to stop.
+        Read from the last by name back. What is older is left out start by start: these are sorted by the device's
+        clock, and one that was ahead is no reason to stop.
         """
         since = (time.time() - days * DAY_SECONDS) * 1000
         found: list[Stored] = []
@@ -82,7 +83,10 @@ class DeviceReader:
             page = [records.read(item) for item in answer["Items"]]
             found += [record for record in page if record.received_at >= since]
             below = _below(page[-1], since) if "LastEvaluatedKey" in answer else ""
-        return sorted((one for one in reversed(found) if not one.invalid), key=lambda one: one.received_at)
+        newest: dict[str, int] = {}
+        for one in found:
+            newest[one.boot] = max(one.received_at, newest.get(one.boot, 0))
+        return sorted((one for one in found if not one.invalid), key=lambda one: (newest[one.boot], one.boot, one.seq))
 
     @property
     def _table(self) -> str:

@@ -115,19 +115,24 @@ def test_a_start_while_the_clock_was_ahead_hides_none_of_what_came_later(
     sea: Sea, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
     monkeypatch.setattr("console.devices._PAGE", page)
-    thing, ahead, behind = any_thing(), "1895000000000-0a1b2c3d", "0000000000007-0a1b2c3d"
+    thing, right = any_thing(), any_boot()
+    ahead, behind = "1895000000000-0a1b2c3d", "0000000000007-0a1b2c3d"
     sea.say(thing, "summary", 1, boot=ahead, days_ago=9)
     sea.say(thing, "summary", 2, boot=ahead, days_ago=4)
     for seq in (1, 2):
         sea.say(thing, "summary", seq, boot=behind, days_ago=1)
-    sea.say(thing, "summary", 1, boot=any_boot(), days_ago=2)
-    assert [(one.boot, one.seq) for one in sea.reader.records(thing, "summary", days=3)][1:] == [
-        (behind, 1),
-        (behind, 2),
-    ]
+    sea.say(thing, "summary", 1, boot=right, days_ago=2)
+    found = sea.reader.records(thing, "summary", days=3)
+    assert [(one.boot, one.seq) for one in found] == [(right, 1), (behind, 1), (behind, 2)]
     found = sea.reader.records(thing, "summary", days=5)
-    assert [one.received_at for one in found] == sorted(one.received_at for one in found)
-    assert len(found) == 4
+    assert [(one.boot, one.seq) for one in found] == [(ahead, 2), (right, 1), (behind, 1), (behind, 2)]
+
+
+def test_records_of_one_start_are_told_by_number_whenever_they_came(sea: Sea) -> None:
+    thing, boot = any_thing(), any_boot()
+    for seq, days_ago in ((1, 0.1), (2, 0.3), (3, 0.2)):
+        sea.say(thing, "summary", seq, boot=boot, days_ago=days_ago)
+    assert [one.seq for one in sea.reader.records(thing, "summary", days=1)] == [1, 2, 3]
 
 
 def test_more_records_than_a_page_holds_are_all_read_and_little_of_what_is_older(
