@@ -10,6 +10,7 @@ import pytest
 from classifier import steps
 from classifier.clock import ManualClock
 from classifier.configuration import Configuration
+from classifier.fatal import InHand
 from classifier.frames import Frame, Unreadable
 from classifier.health import Health, Missed
 from classifier.queues import Queue
@@ -287,3 +288,25 @@ def test_what_cannot_be_recalled_is_nothing(tmp_path: Path, content: bytes) -> N
 
 def test_a_disk_that_does_not_take_what_should_be_remembered_is_no_error(tmp_path: Path) -> None:
     remember(tmp_path / "no folder" / "a.json", {})
+
+
+def test_a_file_at_which_the_process_died_twice_is_set_aside_unseen(tmp_path: Path) -> None:
+    for _ in range(2):
+        InHand(tmp_path / "in-hand").take("crab-1.jpg")
+    clock, model, camera = ManualClock(), Oracle(), Camera()
+    frames, works = Queue[Taken](4), Queue[Work](4)
+    step = WorkerStep(
+        Worker(Configuration(), thing=THING, clock=clock, health=Health(clock=clock, work=tmp_path), seed=1),
+        frames=frames,
+        works=works,
+        serving=lambda: model,  # type: ignore[arg-type, return-value]
+        end=threading.Event(),
+        fatal=InHand(tmp_path / "in-hand"),
+    )
+    for name in ("crab-1.jpg", "crab-2.jpg"):
+        frames.push(Taken(camera, Frame(name, 0.0, content=b"x", path=tmp_path / name)))
+        step.step()
+    assert model.asked == ["crab-2.jpg"]
+    found = [(work.taken.frame.name, work.fault) for work in works.waiting(wait_seconds=0) if work.taken]
+    assert found == [("crab-1.jpg", "the process ended at it again and again"), ("crab-2.jpg", "")]
+    assert InHand(tmp_path / "in-hand").take("crab-2.jpg")

@@ -1,6 +1,7 @@
 """One frame, and what it leads to."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from classifier.spool import Message, Upload
 from classifier.worker import FAILURES_IN_A_ROW, Broken, Taken, Work, Worker
 
 from tests.edge.device import THING, Camera, Oracle
+from tests.edge.model_packages import image
 
 
 class Bench:
@@ -32,9 +34,10 @@ class Bench:
         self.worker = Worker(asked, thing=THING, clock=self.clock, health=self.health, seed=1)
         return self.worker
 
-    def see(self, name: str, *, pixels: Any = None, after: float = 1.0) -> Work:
+    def see(self, name: str, *, content: bytes | None = None, pixels: Any = None, after: float = 1.0) -> Work:
         self.clock.advance(after)
-        content = name.encode() if pixels is None else None
+        if pixels is None and content is None:
+            content = name.encode()
         taken = Taken(Camera(), Frame(name, self.clock.elapsed(), content=content, pixels=pixels))
         self.worker.look("m1")
         work = self.worker.handle(taken, self.model)
@@ -62,12 +65,12 @@ def test_an_animal_of_the_watch_list_raises_an_alert(bench: Bench) -> None:
 
 
 def test_a_frame_that_the_model_is_unsure_of_is_sent_as_it_is(bench: Bench) -> None:
-    work = bench.see("unsure-squid-1.JPG")
+    content = image("red", form="JPEG")
+    work = bench.see("unsure-squid-1.JPG", content=content)
     (upload,) = work.entries
     assert isinstance(upload, Upload)
-    digest = hashlib.sha256(b"unsure-squid-1.JPG").hexdigest()[:16]
-    assert upload.key == f"images/edge/{THING}/{digest}.jpg"
-    assert upload.content == b"unsure-squid-1.JPG"
+    assert upload.key == f"images/edge/{THING}/{hashlib.sha256(content).hexdigest()[:16]}.jpg"
+    assert upload.content == content
     assert upload.metadata == {
         "reason": "uncertain",
         "frame": "unsure-squid-1.JPG",
@@ -76,6 +79,18 @@ def test_a_frame_that_the_model_is_unsure_of_is_sent_as_it_is(bench: Bench) -> N
         "model": "m1",
     }
     assert work.state is not None, "the allowance for review must outlive the process"
+
+
+@pytest.mark.parametrize(
+    ("form", "ending"), [("PNG", ".png"), ("JPEG", ".jpg"), ("MPO", ".jpg"), ("WEBP", ".webp"), ("TIFF", ".tif")]
+)
+@pytest.mark.parametrize("name", ["unsure-crab-1.php", "unsure-crab-1", "unsure-crab-1." + "é" * 200, "unsure-crab-.."])
+def test_the_key_of_a_frame_ends_by_what_it_is_whatever_its_file_is_called(
+    bench: Bench, name: str, form: str, ending: str
+) -> None:
+    upload = bench.see(name, content=image("red", form=form)).entries[-1]
+    assert isinstance(upload, Upload)
+    assert re.fullmatch(rf"images/edge/{THING}/[0-9a-f]{{16}}{re.escape(ending)}", upload.key)
 
 
 def test_a_frame_of_pixels_is_sent_as_jpeg(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from classifier import sources
 from classifier.chores import Configurations, ConfigurationStep, Following, HealthStep, Models, ModelStep, Nucleus
 from classifier.clock import Clock
 from classifier.configuration import Configuration
+from classifier.fatal import InHand
 from classifier.health import Health
 from classifier.models.keeper import Keeper
 from classifier.queues import Queue
@@ -59,6 +60,7 @@ class Parts:
         self.keeper: Keeper | None = None
         self.worker: Worker | None = None
         self.worker_step: WorkerStep | None = None
+        self._fatal = InHand(around.work / "in-hand")
         self._spool_step: SpoolStep | None = None
         self._ways: dict[str, Following] = {}
         """To the cloud."""
@@ -140,7 +142,12 @@ class Parts:
             self.models.give_up()
             self._wake("models")
         self.worker_step = WorkerStep(
-            self.worker, frames=self.frames, works=self.works, serving=lambda: self.models.serving, end=end
+            self.worker,
+            frames=self.frames,
+            works=self.works,
+            serving=lambda: self.models.serving,
+            end=end,
+            fatal=self._fatal,
         )
         self.worker_step.configure(self.configuration)
         return self.worker_step

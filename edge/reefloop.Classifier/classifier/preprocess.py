@@ -14,7 +14,17 @@ from PIL import Image
 
 from classifier.frames import Frame, Unreadable
 
-FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+ENDINGS: Final = {
+    "BMP": ".bmp",
+    "GIF": ".gif",
+    "JPEG": ".jpg",
+    "PNG": ".png",
+    "PPM": ".ppm",
+    "TIFF": ".tif",
+    "WEBP": ".webp",
+}
+"""Of the names of files, by format."""
+FORMATS: Final = tuple(ENDINGS)
 """What cameras write, by Pillow's names. It knows forty more, among them some that start other programs."""
 DEEP: Final = ("I", "F")
 """Grey values of 16 bits and more, of which Pillow keeps 0 to 255 and makes the rest white."""
@@ -51,6 +61,17 @@ def encoded(frame: Frame) -> bytes:
     buffer = io.BytesIO()
     _image(frame).save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()
+
+
+def ending(content: bytes) -> str:
+    """How the name of an image's file ends: by what it is, whatever it was called."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                return ENDINGS.get(str(image.format), ".jpg")  # an MPO is a JPEG with more pictures behind the first
+        except OSError:
+            return ""
 
 
 def _image(picture: Frame | bytes) -> Image.Image:

@@ -13,6 +13,7 @@ from classifier import spool
 from classifier.budget import Budget
 from classifier.clock import Clock
 from classifier.configuration import Configuration
+from classifier.fatal import InHand
 from classifier.frames import Unreadable
 from classifier.health import MIB, Missed
 from classifier.models.model import Model
@@ -90,9 +91,12 @@ class WorkerStep:
         works: Queue[Work],
         serving: Callable[[], Model | None],
         end: threading.Event,
+        fatal: InHand | None = None,
     ) -> None:
+        """`fatal` remembers files at which the process died; None for a component that files do not come to again."""
         self.in_hand: Taken | None = None
         self._worker, self._frames, self._works, self._serving, self._end = worker, frames, works, serving, end
+        self._fatal = fatal
         self._done: list[Work] = []
         self._configuration: Latest[Configuration] = Latest()
 
@@ -125,12 +129,19 @@ class WorkerStep:
         self._handed_on()
 
     def _classify(self, taken: Taken, model: Model) -> None:
+        fatal = self._fatal if taken.frame.path is not None else None
+        if fatal and not fatal.take(taken.frame.name):
+            self._done.append(Work(taken, fault="the process ended at it again and again"))
+            return
         self.in_hand = taken
         try:
             work = self._worker.handle(taken, model, wanted=self._wanted)
         except Broken as error:
             self._works.push(Work(taken, fault=str(error)))
             raise
+        finally:
+            if fatal:
+                fatal.done()
         if work and (work.entries or work.fault or work.result or not taken.source.live):
             self._done.append(work)
         self.in_hand = None

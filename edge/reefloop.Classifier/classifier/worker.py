@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any, Final
 
 from classifier import preprocess
@@ -172,9 +171,8 @@ class Worker:
 
     def _upload(self, frame: Frame, answer: Answer, version: str, reason: str, **more: Any) -> Upload:
         """The frame as it came. Its key is its content, so that the same frame is the same object however often."""
-        content = frame.content if frame.content is not None else preprocess.encoded(frame)
-        ending = PurePath(frame.name).suffix.lower() if frame.content is not None else ".jpg"
-        name = hashlib.sha256(content).hexdigest()[:16] + ending
+        content = preprocess.encoded(frame)
+        name = hashlib.sha256(content).hexdigest()[:16] + preprocess.ending(content)
         metadata = {
             "reason": reason,
             "frame": frame.name,
