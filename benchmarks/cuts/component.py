@@ -1,9 +1,9 @@
-"""One life of the component without its eyes: records come from nowhere, everything after them is the real thing.
+"""Lives of the component, whole or without its eyes: then records come from nowhere.
 
 The spool, its budget, the sender in its stage, the connection to the nucleus and the ration of exits are the
-component's own. Each record bears a number that no other has, and every number whose `add` has returned is written to
-a journal that outlives a kill. Lives are forked from a process that has imported everything and started nothing: to
-import takes longer than most of them last.
+component's own in both. Without eyes, each record bears a number that no other has, and every number whose `add` has
+returned is written to a journal that outlives a kill. Lives are forked from a process that has imported everything and
+started nothing: to import takes longer than most of them last.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from classifier.uplink.exits import Exits  # noqa: E402
 from classifier.uplink.nucleus import Nucleus  # noqa: E402
 from classifier.uplink.sender import Sender  # noqa: E402
 
+from benchmarks.cuts import eyes  # noqa: E402
 from benchmarks.cuts.fast_clock import FastClock  # noqa: E402
 
 THING: Final = "reef-1"
@@ -93,8 +94,8 @@ def live(given: argparse.Namespace) -> None:
     )
     stage.start()
     journal = os.open(given.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    chance, number = random.Random(given.numbers), given.numbers  # noqa: S311
-    while True:
+    chance, number, parent = random.Random(given.numbers), given.numbers, os.getppid()  # noqa: S311
+    while os.getppid() == parent:
         time.sleep(chance.expovariate(given.per_second) if given.per_second else 0.05)
         if nucleus.lost.is_set() and not nucleus.connect() and exits.wait() == 0.0:
             os._exit(1)
@@ -115,6 +116,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--speed", type=float, required=True, help="of the clock")
     parser.add_argument("--per-second", type=float, required=True, help="records to add, by the wall; 0 adds nothing")
     parser.add_argument("--per-hour", type=int, required=True, help="the budget, in bytes")
+    parser.add_argument("--whole", action="store_true", help="the whole component, by a clock that is right")
     return parser.parse_args(arguments)
 
 
@@ -127,7 +129,10 @@ def serve() -> None:
         if pid == 0:
             os.environ |= asked["environment"]
             try:
-                live(parsed(asked["arguments"]))
+                life = parsed(asked["arguments"])
+                if life.whole:
+                    os._exit(eyes.run(life, THING))
+                live(life)
             finally:
                 os._exit(1)
         print(pid, flush=True)

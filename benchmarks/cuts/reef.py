@@ -1,9 +1,7 @@
-"""A device whose power fails, its link, and the cloud that takes what it sends."""
+"""A device whose power fails, and its link."""
 
-import base64
 import json
 import os
-import queue
 import random
 import shutil
 import signal
@@ -12,98 +10,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
-from unittest import mock
 
-import boto3
-from classifier.messages import KINDS, unpack
+from classifier.messages import KINDS
 from classifier.uplink.sender import cost
-from moto import mock_aws
 
-from benchmarks.cuts.component import number_of
+from benchmarks.cuts.eyes import SETTINGS
 from benchmarks.cuts.fast_clock import FastClock
 from offline.broker import Broker, Link
 from offline.device.credentials import Credentials, Denied
 from offline.device.ipc import Configurations
 from offline.device.nucleus import Nucleus
 from offline.device.resolution import Wanted
-from reefloop import clients
-from reefloop.deployment import ingest, records
+from reefloop.deployment import records
 
 COMPONENT: Final = "reefloop.Classifier"
-TABLE: Final = "records"
 HOUR_SECONDS: Final = 3600.0
 _PROGRAM: Final = Path(__file__).with_name("component.py")
-_ENVIRONMENT: Final = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "RECORDS_TABLE": TABLE,
-    "RECORDS_DAYS": "90",
-}
-
-
-class Answering:
-    """The iot-data client of the ingest function: what it publishes reaches the broker, as often as `copies` says."""
-
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-
-    def publish(self, *, topic: str, qos: int, payload: bytes) -> None:
-        self._broker.publish(topic, payload, qos=qos)
-
-
-class Cloud:
-    """The ingest function's own code over a table in moto. It runs in one thread, one message after another."""
-
-    def __init__(self, broker: Broker) -> None:
-        self.came = 0
-        """Records in all messages that came."""
-        self.kept: set[tuple[str, int]] = set()
-        """Kind and number of those that the function has dealt with."""
-        self._broker = broker
-        self._waiting: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-        for kind in KINDS:
-            broker.subscribe(f"reefloop/+/{kind}", lambda topic, payload: self._waiting.put((topic, payload)))
-        threading.Thread(target=self._invoke, daemon=True).start()
-
-    def records(self) -> list[records.Stored]:
-        pages = clients.dynamodb().get_paginator("scan").paginate(TableName=TABLE, ConsistentRead=True)
-        items = (item for page in pages for item in page["Items"])
-        return [records.read(item) for item in items if "body" in item and item["item"]["S"] != records.STATUS]
-
-    def _invoke(self) -> None:
-        while True:
-            topic, payload = self._waiting.get()
-            batch, data = unpack(payload), base64.b64encode(payload).decode()
-            self.came += len(batch.records)
-            ingest.handler({"data": data, "thing": topic.split("/")[1]}, None)
-            self.kept |= {(batch.kind, number_of(batch.kind, record.body)) for record in batch.records}
-
-
-@contextmanager
-def account(broker: Broker) -> Iterator[Cloud]:
-    """The account of the cloud, in this process."""
-    with mock.patch.dict(os.environ, _ENVIRONMENT), mock_aws():
-        clients.client.cache_clear()
-        boto3.client("dynamodb").create_table(
-            TableName=TABLE,
-            KeySchema=[
-                {"AttributeName": "thing", "KeyType": "HASH"},
-                {"AttributeName": "item", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "thing", "AttributeType": "S"},
-                {"AttributeName": "item", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        with mock.patch.object(clients, "iot_data", return_value=Answering(broker)):
-            yield Cloud(broker)
-        clients.client.cache_clear()
 
 
 class Metered(Link):
@@ -136,15 +62,16 @@ class Metered(Link):
 class Device:
     """A core device: its nucleus in this process, its component in one of its own that is begun anew when it ends."""
 
-    def __init__(self, folder: Path, link: Link, *, lite: bool, arguments: Sequence[str]) -> None:
-        self.starts = 0
+    def __init__(self, folder: Path, link: Link, *, lite: bool, whole: bool, arguments: Sequence[str]) -> None:
+        self.starts, self.whole = 0, whole
         self.work, self.journal = folder / "work", folder / "journal"
         self.work.mkdir(parents=True)
-        self.seen: set[tuple[str, int]] = set()
-        """Kind and number of every record that was in the spool at some kill."""
+        self.seen: set[str] = set()
+        """Every record that was in the spool at some kill, by the name that the cloud gives it."""
         self.arguments = arguments
         access = {"1": {"operations": ["*"], "resources": ["*"]}}
-        configured = {COMPONENT: {"accessControl": {"aws.greengrass.ipc.mqttproxy": access}}}
+        services = ("aws.greengrass.ipc.mqttproxy", "aws.greengrass.ipc.pubsub")
+        configured = {COMPONENT: {**SETTINGS, "accessControl": dict.fromkeys(services, access)}}
         self._nucleus = Nucleus(
             folder,
             lite=lite,
@@ -178,6 +105,7 @@ class Device:
             return
         self.starts += 1
         own = ["--numbers", str(1_000_000 * self.starts), "--journal", str(self.journal)]
+        own += ["--whole"] if self.whole else []
         wanted = {
             "arguments": [str(self.work), *own, *self.arguments],
             "environment": self._nucleus.variables(Wanted(COMPONENT, "1.0.0", True, {}, {}, ())),
@@ -203,7 +131,7 @@ class Device:
         time.sleep(dead_seconds)
         self._nucleus.start()
 
-    def spooled(self) -> set[tuple[str, int]]:
+    def spooled(self) -> set[str]:
         """What the spool holds, read from a copy: whatever is to be repaired is left to the component."""
         copy = self.work.parent / "copy"
         shutil.rmtree(copy, ignore_errors=True)
@@ -212,15 +140,16 @@ class Device:
             return set()
         with closing(sqlite3.connect(copy / "spool.db")) as database:
             try:
-                rows = database.execute("SELECT kind, body FROM messages").fetchall()
+                rows = database.execute(
+                    "SELECT kind, name, seq FROM messages JOIN boots ON boots.id = messages.boot"
+                ).fetchall()
             except sqlite3.OperationalError:  # killed before it had made its tables
                 return set()
-        return {(KINDS[kind], number_of(KINDS[kind], json.loads(body))) for kind, body in rows}
+        return {records.item(KINDS[kind], boot, seq) for kind, boot, seq in rows}
 
-    def journalled(self) -> set[tuple[str, int]]:
-        """Every record whose `add` returned."""
-        lines = self.journal.read_text().splitlines() if self.journal.exists() else []
-        return {(kind, int(number)) for kind, _, number in (line.partition(" ") for line in lines)}
+    def journalled(self) -> set[str]:
+        """Every record whose `add` returned, by the number that it bears."""
+        return set(self.journal.read_text().splitlines()) if self.journal.exists() else set()
 
     def close(self) -> None:
         self.kill_component()

@@ -5,8 +5,8 @@ import pytest
 from benchmarks import power_cuts
 
 
-@pytest.mark.parametrize("lite", [True, False], ids=["lite", "classic"])
-def test_every_record_is_in_the_cloud_once_and_in_order_however_often_the_power_fails(lite: bool) -> None:
-    figures = power_cuts.run(lite=lite, kills=8, seed=7)
+@pytest.mark.parametrize(("lite", "whole"), [(True, False), (False, True)], ids=["lite", "classic, whole"])
+def test_every_record_is_in_the_cloud_once_and_in_order_however_often_the_power_fails(lite: bool, whole: bool) -> None:
+    figures = power_cuts.run(lite=lite, whole=whole, kills=8, seed=7)
     assert figures.good, figures
-    assert figures.nucleus_kills
+    assert figures.nucleus_kills == 4
