@@ -74,6 +74,20 @@ def test_a_ledger_that_is_found_later_counts_too() -> None:
     assert spender.budget.used()[0] == 0
 
 
+def test_starts_in_memory_that_go_back_to_the_disk_take_the_same_day_as_spent_once() -> None:
+    """Each finds the file locked by the process before, and has it a minute later."""
+    clock, disk = ManualClock(), Book(lost=True)
+    Budget(disk, clock, per_hour=6100, per_day=61_000)
+    for _ in range(5):
+        memory = Book(identity="memory", lost=True)
+        budget = Budget(memory, clock, per_hour=6100, per_day=61_000)
+        clock.advance(2 * MINUTE)
+        memory.identity, memory.kept, memory.cells = disk.identity, disk.kept, dict(disk.cells)
+        assert budget.spend("alert", 100)
+        disk.kept, disk.cells = memory.kept, dict(memory.cells)
+    assert budget.used()[1] <= 0.6 * 61_000 + 5 * 100 + 5 * 2 * 100
+
+
 # --- with the spool itself --------------------------------------------------------------------------------------------
 
 

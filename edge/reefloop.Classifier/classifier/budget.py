@@ -34,6 +34,8 @@ class Budget:
         self._limits: Mapping[int, int] = {_HOUR: per_hour, _DAY: per_day}
         self._boot, self._elapsed, self._running = clock.boot(), clock.elapsed(), 0.0
         self._cells: dict[int, int] = {}
+        self._taken: dict[int, int] = {}
+        """Of the cells, what is only taken as spent."""
         self._recent: deque[tuple[int, int]] = deque(maxlen=16)
         self._kept = -1
         self._identity = spool.identity
@@ -41,7 +43,8 @@ class Budget:
         if (ledger := spool.ledger()) is not None:
             self._running, self._cells = _time(ledger, clock), dict(ledger.cells)
         elif spool.lost:
-            self._cells = self._assumed()
+            self._taken = self._assumed()
+            self._cells = dict(self._taken)
         self._keep(self._now(), self._cells)
 
     def configure(self, *, per_hour: int, per_day: int) -> None:
@@ -141,13 +144,16 @@ class Budget:
         self._kept = now
 
     def _adopt(self, now: int) -> None:
-        """The spool has moved: what its database knows that this process did not read counts too, as of now."""
+        """The spool has moved: what its database knows that this process neither read nor took as spent counts too, as
+        of now."""
         self._identity = self._spool.identity
         ledger = self._spool.ledger()
         if ledger is not None and self._identity not in self._seen:
             later = now - int(_time(ledger, self._clock) // _CELL)
             for cell, size in ledger.cells.items():
-                self._cells[cell + later] = self._cells.get(cell + later, 0) + size
+                # It was taken as spent because this was not known. Or, of two ledgers, each takes the same.
+                taken = min(size, self._taken.pop(cell + later, 0))
+                self._cells[cell + later] = self._cells.get(cell + later, 0) + size - taken
         self._seen.add(self._identity)
 
     def _assumed(self) -> dict[int, int]:
