@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from classifier import spool
 from classifier.clock import SystemClock
+from classifier.ration import BURST
 
 from tests.edge import model_packages
 from tests.edge.device import THING, eventually
@@ -116,3 +117,14 @@ def test_after_a_kill_the_frames_that_were_not_dealt_with_are(home: Home) -> Non
     assert process.returncode == 0, output
     assert [alert["species"] for alert in home.spooled("alert")] == ["red"], "what was spooled is still there"
     assert [summary["frames"] for summary in home.spooled("summary")] == [1]
+
+
+def test_broken_files_without_end_are_a_few_lines_of_the_log(home: Home) -> None:
+    for number in range(50):
+        (home.frames / f"{number:02d}.png").write_bytes(b"no image")
+    home.see("red-1.png")
+    with home.running() as process:
+        eventually(lambda: home.done() == {"red-1.png"}, seconds=PATIENCE_SECONDS)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert output.count("is set aside") == BURST

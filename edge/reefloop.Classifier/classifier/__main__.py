@@ -69,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     """The component, until the nucleus ends it or nothing but a new process helps."""
     from classifier import configuration, device
+    from classifier.clock import SystemClock
+    from classifier.ration import Ration
 
     thing = os.environ.get("AWS_IOT_THING_NAME", "")
     if not thing:
@@ -77,6 +79,8 @@ def run(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     # Joined without resolving: the last part is a link that moves.
     model = given.model or work.parent / MODEL_COMPONENT / "current"
     faulthandler.enable()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Ration(SystemClock()))
     supervisor = device.supervisor(thing, work, model)
     if given.configuration is not None:
         try:
