@@ -17,7 +17,7 @@ from classifier.queues import Queue
 from classifier.results import Results
 from classifier.spool import Entry, Message
 from classifier.steps import LIVE_FRAMES, SourceStep, SpoolStep, Store, WorkerStep, recalled, remember
-from classifier.worker import Broken, Taken, Work, Worker
+from classifier.worker import FAILURES_IN_A_ROW, Broken, Taken, Work, Worker
 
 from tests.edge.device import THING, Camera, Oracle
 
@@ -310,3 +310,20 @@ def test_a_file_at_which_the_process_died_twice_is_set_aside_unseen(tmp_path: Pa
     found = [(work.taken.frame.name, work.fault) for work in works.waiting(wait_seconds=0) if work.taken]
     assert found == [("crab-1.jpg", "the process ended at it again and again"), ("crab-2.jpg", "")]
     assert InHand(tmp_path / "in-hand").take("crab-2.jpg")
+
+
+def test_a_frame_at_which_the_model_broke_takes_no_alerts_place(tmp_path: Path) -> None:
+    clock, frames, works = ManualClock(), Queue[Taken](4), Queue[Work](1)
+    worker = Worker(Configuration(), thing=THING, clock=clock, health=Health(clock=clock, work=tmp_path), seed=1)
+    end, model = threading.Event(), Oracle()
+    step = WorkerStep(worker, frames=frames, works=works, serving=lambda: model, end=end)  # type: ignore[arg-type, return-value]
+    for number in range(FAILURES_IN_A_ROW - 1):
+        frames.push(taken(Camera(), f"faulty-{number}"))
+        step.step()
+        works.drop(works.waiting(wait_seconds=0))
+    alert = Work(entries=(ALERT,))
+    model.classify = lambda _: works.push(alert) or 1 / 0  # type: ignore[assignment, func-returns-value, method-assign]
+    frames.push(taken(Camera(), "faulty-9"))
+    with pytest.raises(Broken):
+        step.step()
+    assert works.waiting(wait_seconds=0) == (alert,)

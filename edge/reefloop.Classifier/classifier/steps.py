@@ -137,7 +137,8 @@ class WorkerStep:
         try:
             work = self._worker.handle(taken, model, wanted=self._wanted)
         except Broken as error:
-            self._works.push(Work(taken, fault=str(error)))
+            # Where there is no room, the file is what is left behind: what waits may be an alert.
+            self._works.offer(Work(taken, fault=str(error)), wait_seconds=WAIT_SECONDS)
             raise
         finally:
             if fatal:

@@ -172,6 +172,6 @@ class Supervisor:
         """A stage is stuck: let go of what it holds."""
         step = self.parts.worker_step
         if stage.name == "worker" and step is not None and step.in_hand is not None:
-            self.parts.works.push(Work(step.in_hand, fault="the model did not come back from it"))
+            self.parts.works.offer(Work(step.in_hand, fault="the model did not come back from it"), wait_seconds=0.0)
         if stage.name == "spool":
             self.parts.store = None
