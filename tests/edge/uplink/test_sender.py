@@ -430,6 +430,15 @@ def test_what_was_evicted_is_not_waited_for(rig: Rig, tmp_path: Path) -> None:
     assert rig.cloud.bases[BOOT, "health"] > 1
 
 
+def test_what_an_earlier_version_of_the_component_spooled_holds_up_nothing(rig: Rig) -> None:
+    rows = [MessageRow("alert", EARLIER, 1, 1, b'{"species": 7}'), *earlier(1)]
+    rig.spool._place.store.add(rows, last_at=1)
+    rig.add(alert())
+    rig.run(60.0)
+    assert rig.waiting == 0
+    assert {"species": 7} in [record.body for batch in rig.nucleus.batches for record in batch.records]
+
+
 # ---- The budget -----------------------------------------------------------------------------------------------------
 
 
