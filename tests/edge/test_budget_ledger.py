@@ -74,6 +74,18 @@ def test_a_ledger_that_is_found_later_counts_too() -> None:
     assert spender.budget.used()[0] == 0
 
 
+def test_what_was_spent_from_memory_is_in_the_file_once_the_disk_works_again_though_nothing_more_is_spent() -> None:
+    clock, disk = ManualClock(), Book()
+    Budget(disk, clock, per_hour=1000, per_day=5000)
+    memory = Book(identity="memory", lost=True)
+    budget = Budget(memory, clock, per_hour=1000, per_day=5000)
+    clock.advance(HOUR)
+    assert budget.spend("alert", 400)
+    memory.identity, memory.kept, memory.cells = disk.identity, disk.kept, dict(disk.cells)
+    budget.follow()
+    assert Budget(memory, clock, per_hour=1000, per_day=5000).used() == budget.used()
+
+
 def test_starts_in_memory_that_go_back_to_the_disk_take_the_same_day_as_spent_once() -> None:
     """Each finds the file locked by the process before, and has it a minute later."""
     clock, disk = ManualClock(), Book(lost=True)

@@ -78,6 +78,12 @@ class Budget:
                         self._cells[spent[0]] -= size
                     return
 
+    def follow(self) -> None:
+        """Carry the books over at once if the spool has moved, as from memory to the disk: a kill must not lose them."""
+        with self._lock:
+            if self._spool.identity != self._identity:
+                self._keep(self._now(), {})
+
     def wait(self, priority: str, size: int) -> float:
         """Seconds until that may leave, if nothing else does; infinite if it never may."""
         with self._lock:

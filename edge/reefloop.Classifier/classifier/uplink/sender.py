@@ -86,6 +86,7 @@ class Sender:
     def step(self) -> float:
         """Send what may leave now; returns the seconds until there may be more, a few at most."""
         now = self._clock.elapsed()
+        self._budget.follow()
         self._listen(now)
         self._hear(now)
         self._window.expire(now)
