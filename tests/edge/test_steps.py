@@ -202,6 +202,7 @@ class Disk:
             missed=self.missed,
             state=self.state,
             spooled=self._spooled,
+            current=lambda: self.store,
         )
 
     def _spooled(self, entries: Sequence[Entry]) -> None:

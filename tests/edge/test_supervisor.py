@@ -1,6 +1,7 @@
 """The whole component with its threads: whatever hangs, fails or changes, the rest goes on."""
 
 import json
+import sqlite3
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import pytest
 from classifier import supervisor as module
 from classifier.configuration import Configuration
 from classifier.frames import Unreadable
+from classifier.spool import Spool
 from classifier.steps import LIVE_FRAMES, Store
 from classifier.supervisor import LIMITS, LOST_SECONDS, MEMORY_SECONDS
 from classifier.watchdog import MOST_PER_HOUR
@@ -150,6 +152,14 @@ def test_a_camera_that_raises_is_opened_anew_after_a_pause(device: Device, monke
     device.until(lambda: any(health["restarts"] == {"source": 1} for health in device.spooled("health")))
 
 
+def closed(spool: Spool) -> bool:
+    try:
+        spool.depth()
+    except sqlite3.ProgrammingError:
+        return True
+    return False
+
+
 def test_a_spool_that_hangs_is_opened_anew_and_nothing_in_the_queue_is_lost(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,7 +178,13 @@ def test_a_spool_that_hangs_is_opened_anew_and_nothing_in_the_queue_is_lost(
     assert started.parts.store is not old
     # The thread that hangs has the file, so what is new is kept in memory.
     assert [alert["species"] for alert in device.spooled("alert")] == ["crab"]
+    assert started.parts.store is not None
+    assert started.parts.store.spool.place == "memory"
     release.set()
+    eventually(lambda: closed(old.spool))
+    device.clock.advance(61)
+    started.parts.store.spool.add([])
+    assert started.parts.store.spool.place == "disk"
 
 
 @pytest.mark.parametrize("name", ["sender", "uploader"])

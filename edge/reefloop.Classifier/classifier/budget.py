@@ -79,7 +79,7 @@ class Budget:
                     return
 
     def follow(self) -> None:
-        """Carry the books over at once if the spool has moved, as from memory to the disk: a kill must not lose them."""
+        """Carry the books over if the spool has moved, as from memory to the disk: a kill must not lose them."""
         with self._lock:
             if self._spool.identity != self._identity:
                 self._keep(self._now(), {})

@@ -114,6 +114,7 @@ class Parts:
             missed=self.health.missed,
             state=self._policy_state,
             spooled=self._spooled,
+            current=lambda: self.store,
         )
         self._spool_step.configure(self.configuration)  # it may have changed while the disk was slow
         return self._spool_step

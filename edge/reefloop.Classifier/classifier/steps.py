@@ -192,10 +192,12 @@ class SpoolStep:
         missed: Missed,
         state: Path,
         spooled: Callable[[Sequence[Entry]], None],
+        current: Callable[[], Store | None],
     ) -> None:
-        """`state` is the file of the policy's memory; `spooled` is told what there is to send now."""
+        """`state` is the file of the policy's memory; `spooled` is told what there is to send now; `current` is what
+        the others work with by now."""
         self._store, self._works, self._results, self._missed = store, works, results, missed
-        self._state, self._spooled = state, spooled
+        self._state, self._spooled, self._current = state, spooled, current
         self._configuration: Latest[Configuration] = Latest()
 
     def configure(self, configuration: Configuration) -> None:
@@ -222,6 +224,8 @@ class SpoolStep:
 
     def close(self) -> None:
         self._results.close()
+        if self._current() is not self._store:  # this step hung: the one that took over waits for the file
+            self._store.spool.close()
 
     def _settle(self, works: Sequence[Work]) -> None:
         for work in works:
