@@ -29,6 +29,7 @@ LITE, CLASSIC = "aws_nucleus_lite", "aws_nucleus_classic"
 SETTINGS: dict[str, Any] = {
     "bucket": DATA,
     "watch_list": ["red", "blue"],
+    "alert_frames": 1,
     "poll_seconds": 0.1,
     "summary_seconds": 0.5,
     "visit_gap_seconds": 0.2,
