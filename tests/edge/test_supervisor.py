@@ -160,6 +160,19 @@ def closed(spool: Spool) -> bool:
     return False
 
 
+def test_why_a_source_does_not_open_is_told_without_its_password(
+    device: Device, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: Any) -> Camera:
+        raise ValueError("rtsp://reef:secret@10.0.0.7/live is none")
+
+    device.start(source=refuse)
+    device.until(lambda: any("trouble" in health for health in device.spooled("health")))
+    told = next(health["trouble"] for health in device.spooled("health") if "trouble" in health)
+    assert told == {"source": "ValueError: rtsp://***@10.0.0.7/live is none"}
+    assert "secret" not in caplog.text
+
+
 def test_a_spool_that_hangs_is_opened_anew_and_nothing_in_the_queue_is_lost(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:

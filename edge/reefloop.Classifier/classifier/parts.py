@@ -67,6 +67,8 @@ class Parts:
         self._frozen = False
         self.restarts: Callable[[], Mapping[str, int]] = dict
         """How often each stage was begun anew."""
+        self.troubles: Callable[[], Mapping[str, str]] = dict
+        """Why stages fail at the moment."""
 
     @property
     def builders(self) -> dict[str, Callable[[threading.Event], Step]]:
@@ -215,8 +217,10 @@ class Parts:
             return None
         depth, (hour, day) = store.spool.depth(), store.budget.used()
         uplink = {name: trouble[:200] for name, way in self._ways.items() if (trouble := way.trouble)}
+        failing = {name: trouble[:200] for name, trouble in self.troubles().items()}
         return {
             **({"uplink": uplink} if uplink else {}),
+            **({"trouble": failing} if failing else {}),
             "model": self.models.told,
             "queue": len(self.frames) + len(self.works),
             "restarts": {name: restarts for name, restarts in self.restarts().items() if restarts},

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from classifier.clock import Clock
+from classifier.masking import masked
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ class _Life(threading.Thread):
     def _failed(self, error: Exception) -> None:
         if self.end.is_set():
             return
-        trouble = f"{type(error).__name__}: {error}"
+        trouble = masked(f"{type(error).__name__}: {error}")
         if trouble != self.trouble:
             log.warning("%s failed and starts anew: %s", self.name, trouble)
         self.trouble = trouble

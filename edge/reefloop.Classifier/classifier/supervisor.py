@@ -53,6 +53,7 @@ class Supervisor:
         around.work.mkdir(parents=True, exist_ok=True)
         self.parts = Parts(around, self.wake)
         self.parts.restarts = lambda: {name: stage.restarts for name, stage in self.stages.items()}
+        self.parts.troubles = lambda: self._troubles
         self._around, self._clock = around, around.clock
         self._exits = Exits(around.work / "starts.json", around.clock)
         self.stages = {
@@ -104,9 +105,9 @@ class Supervisor:
             if self._take_up():
                 self.stages["source"].renew()
         troubles = {name: stage.trouble for name, stage in self.stages.items() if stage.trouble}
-        if troubles.keys() - self._troubles.keys():
+        before, self._troubles = self._troubles, troubles
+        if troubles.keys() - before.keys():
             self.parts.health_wanted.set()
-        self._troubles = troubles
 
     def beyond_help(self) -> str:
         """Why only a new process can help; empty if none is needed, or while none can be afforded."""
