@@ -49,7 +49,7 @@ class Configuration:
     """A model whose median on the golden images is slower is refused."""
     inference_threads: int = 1
     memory_mib: int = 1024
-    """The component starts anew when it holds more."""
+    """The component starts anew when it holds more for half a minute."""
     poll_seconds: float = 5.0
     """How often the folder and the model link are looked at."""
     results_mib: int = 0
