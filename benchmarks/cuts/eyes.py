@@ -23,7 +23,9 @@ from classifier.uplink.sender import Sender
 
 SPECIES: Final = ("crab", "squid", "turtle")
 FRAMES_PER_SECOND: Final = 50.0
+PER_HOUR: Final = 2_000_000
 SETTINGS: Final[dict[str, Any]] = {
+    "bytes_per_hour": PER_HOUR,
     "watch_list": ["crab", "squid"],
     "visit_gap_seconds": 0.1,
     "summary_seconds": 0.3,
