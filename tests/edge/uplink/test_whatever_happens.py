@@ -30,7 +30,7 @@ _MAKE: Final[dict[str, Callable[[int], Message]]] = {
     "health": lambda number: health(str(number)),
     "summary": summary,
 }
-_LIMITS: Final = ((12_000, 40_000), (30_000, 100_000), (200_000, 2_000_000))
+_LIMITS: Final = ((4_000, 12_000), (8_000, 24_000), (200_000, 2_000_000))
 
 
 def number_of(kind: str, body: Any) -> int:
@@ -136,7 +136,7 @@ class Device:
         self.running += seconds
 
     def pause(self) -> None:
-        self.time(self.chance.choice((0.1, 3.0, 30.0, 300.0, 3000.0)))
+        self.time(self.chance.choice((0.1, 3.0, 30.0, 300.0, 1000.0)))
 
     def kill(self) -> None:
         if self.spool.place == "memory":
