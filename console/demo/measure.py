@@ -83,18 +83,15 @@ class Work:
     """
 
     frames: int
-    visits: int
     p50_ms: float | None
     p99_ms: float | None
 
 
 def add_up(summaries: Iterable[Line], health: Iterable[Sequence[Line]]) -> Work:
     """Take together the summaries of any devices, and their health records, a sequence for each start of a device."""
-    summaries = list(summaries)
     times = [(record["latency_ms"], frames) for records in health for record, frames in classified(records) if frames]
     return Work(
         frames=sum(summary["frames"] for summary in summaries),
-        visits=sum(species["visits"] for summary in summaries for species in summary["species"].values()),
         p50_ms=weighted_median([(time["p50"], frames) for time, frames in times]),
         p99_ms=max((time["p99"] for time, _ in times), default=None),
     )

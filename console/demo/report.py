@@ -75,7 +75,6 @@ def _numbers(summary: Mapping[str, Any]) -> Table:
     table = PlainTable("at the edge", "")
     rate = summary["frames_per_second"]
     table.add("frames", f"{summary['frames']} at {_text(rate and round(rate))} per second and device")
-    table.add("animals", f"{summary['visits']} visits")
     table.add("latency", f"p50 {_text(summary['latency_ms']['p50'])} ms, p99 {_text(summary['latency_ms']['p99'])} ms")
     table.add("sent", f"{summary['bytes_sent'] / 1024:.0f} KiB with {summary['frames_sent']} frames{of_all}")
     table.add("accuracy", share(summary["edge_accuracy"]))

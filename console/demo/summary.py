@@ -140,7 +140,6 @@ class Collector:
         frames = [size for thing in things for size in self._data.sizes(f"{c.IMAGES}edge/{thing}/")]
         return {
             "frames": work.frames,
-            "visits": work.visits,
             "frames_per_second": _rounded(frames_per_second([self.fleet.results(thing) for thing in things])),
             "latency_ms": {"p50": _rounded(work.p50_ms), "p99": _rounded(work.p99_ms)},
             "alerts": [asdict(one) for one in watched(bodies["alert"])],

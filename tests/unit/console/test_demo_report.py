@@ -42,7 +42,6 @@ def any_summary(**changes: Any) -> dict[str, Any]:
         "component_versions": [{"component": "reefloop.Model", "version": "1.1.0"}],
         "devices": [{"thing": "reef-north", "status": "HEALTHY", "model_version": "1-0a", "self_test": "passed"}],
         "frames": 416,
-        "visits": 31,
         "alerts": [{"thing": "reef-north", "species": "shark", "alerts": 2, "probability": 0.987}],
         "frames_sent": 3,
         "frames_per_second": 777.4,
@@ -86,6 +85,4 @@ def test_what_was_sent_is_compared_with_sending_everything() -> None:
 
 
 def test_alerts_stand_with_their_device_and_how_sure_it_was() -> None:
-    lines = shown(any_summary())
-    assert ["reef-north", "shark", "2", "98.7%"] in lines
-    assert ["animals", "31 visits"] in lines
+    assert ["reef-north", "shark", "2", "98.7%"] in shown(any_summary())

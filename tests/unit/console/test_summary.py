@@ -228,7 +228,7 @@ def test_what_devices_saw_and_sent_is_measured(collector: Collector, keep: Keep,
     seen = tmp_path / "frame.jpg"
     seen.write_bytes(b"x" * 500)
     collector.fleet.fed["north"] = [Photo(seen, name, ".jpg") for name in TRUTH]
-    keep("north", "summary", {"frames": 4, "species": {"crab": {"visits": 2}}})
+    keep("north", "summary", {"frames": 4, "species": {}})
     keep("north", "health", {"frames_per_second": 0.4, "uptime_seconds": 10, "latency_ms": {"p50": 2.5, "p99": 9.0}})
     keep("north", "alert", {"species": "crab", "probability": 0.97})
     keep("somebody-elses", "alert", {"species": "crab", "probability": 0.97})
@@ -243,7 +243,6 @@ def test_what_devices_saw_and_sent_is_measured(collector: Collector, keep: Keep,
 
     assert found == {
         "frames": 4,
-        "visits": 2,
         "frames_per_second": 1.0,
         "latency_ms": {"p50": 2.5, "p99": 9.0},
         "alerts": [{"thing": "north", "species": "crab", "alerts": 1, "probability": 0.97}],
