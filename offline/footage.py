@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -233,4 +233,5 @@ def _shifted(visit: Visit, seconds: float) -> Visit:
 def _still(place: Site, rng: np.random.Generator) -> Site:
     """The site with one value of what weather and camera do not change from frame to frame."""
     values = {name: rng.uniform(*getattr(place, name)) for name in _STEADY}
-    return replace(place, **{name: (value, value) for name, value in values.items()})
+    steady: dict[str, Any] = {name: (value, value) for name, value in values.items()}
+    return replace(place, **steady)

@@ -31,6 +31,8 @@ THINGS: Final[Mapping[str, str]] = {
     "reef-south": "fleet",
 }
 PATIENCE_SECONDS: Final = 60.0
+PASSING_SECONDS: Final = 0.06
+"""Between two animals before a camera: more than half of the laptop stage's visit_gap_seconds, so that each is one."""
 _ARCHITECTURES: Final = {"x86_64": "amd64", "arm64": "aarch64"}
 
 
@@ -80,6 +82,7 @@ class Fleet:
             draft = camera.frames.parent / f".{photo.name}"
             shutil.copyfile(photo.path, draft)
             draft.replace(camera.frames / photo.name)
+            time.sleep(PASSING_SECONDS / len(self.cameras))
             self.fed.setdefault(thing, []).append(photo)
 
     def results(self, thing: str) -> list[Line]:
