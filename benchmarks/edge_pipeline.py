@@ -31,7 +31,7 @@ from learning import ROOT, SPECIES, laptop  # isort: skip
 
 sys.path.insert(0, str(ROOT / "edge" / "reefloop.Classifier"))
 
-from classifier.health import memory_mib
+from classifier.pipeline.health import memory_mib
 from compiling.resnet import resnet18
 from device import packages
 from device.bare import Bare

@@ -22,9 +22,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "edge" / "reefloop.Classifier")]
 
 from classifier.budget import Budget  # noqa: E402
 from classifier.messages import KINDS  # noqa: E402
+from classifier.pipeline.stage import Stage, Step  # noqa: E402
 from classifier.spool import Message, new_boot  # noqa: E402
 from classifier.spool import open as open_spool  # noqa: E402
-from classifier.stage import Stage, Step  # noqa: E402
 from classifier.uplink.exits import Exits  # noqa: E402
 from classifier.uplink.nucleus import Nucleus  # noqa: E402
 from classifier.uplink.sender import Sender  # noqa: E402

@@ -16,8 +16,8 @@ from classifier.configuration import Configuration
 from classifier.frames import Frame
 from classifier.models.keeper import Outcome
 from classifier.models.model import Answer
-from classifier.parts import Surroundings
-from classifier.supervisor import Supervisor
+from classifier.pipeline.parts import Surroundings
+from classifier.pipeline.supervisor import Supervisor
 from classifier.uplink.nucleus import Nucleus
 from classifier.uplink.sender import Sender
 

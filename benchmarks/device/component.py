@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from classifier.clock import SystemClock
-from classifier.parts import Surroundings
-from classifier.steps import Store
-from classifier.supervisor import Supervisor
+from classifier.pipeline.parts import Surroundings
+from classifier.pipeline.steps import Store
+from classifier.pipeline.supervisor import Supervisor
 from classifier.uplink.sender import Sender
 from classifier.uplink.uploader import Uploader
 from device.cloud import THING, Cloud

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from classifier import chores, steps, supervisor
+from classifier.pipeline import chores, steps, supervisor
 
 from tests.edge.device import Device
 

@@ -17,10 +17,10 @@ from classifier.frames import Frame, Unreadable
 from classifier.messages import Record
 from classifier.models.keeper import Outcome
 from classifier.models.model import Answer
-from classifier.parts import Surroundings
+from classifier.pipeline.memory import remember
+from classifier.pipeline.parts import Surroundings
+from classifier.pipeline.supervisor import Supervisor
 from classifier.spool import Spool, StoredUpload
-from classifier.steps import remember
-from classifier.supervisor import Supervisor
 from classifier.uplink.nucleus import Unavailable
 
 THING = "reef-1"

@@ -5,16 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from classifier import chores
-from classifier.chores import Configurations, ConfigurationStep, Following, HealthStep, Models, ModelStep, configured
 from classifier.clock import ManualClock
 from classifier.configuration import Configuration
-from classifier.health import Health
 from classifier.messages import check
 from classifier.models.keeper import Outcome
-from classifier.queues import Queue
+from classifier.pipeline import chores
+from classifier.pipeline.chores import (
+    Configurations,
+    ConfigurationStep,
+    Following,
+    HealthStep,
+    Models,
+    ModelStep,
+    configured,
+)
+from classifier.pipeline.health import Health
+from classifier.pipeline.queues import Queue
+from classifier.pipeline.worker import Work
 from classifier.spool import Message
-from classifier.worker import Work
 
 from tests.edge.device import FakeNucleus, Oracle, Shelf
 

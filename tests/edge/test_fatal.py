@@ -5,7 +5,7 @@ import signal
 from multiprocessing import get_context
 from pathlib import Path
 
-from classifier.fatal import InHand
+from classifier.pipeline.fatal import InHand
 
 
 def die_at(path: Path, name: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from classifier.clock import ManualClock
-from classifier.health import Health, Jumps, Latencies, disk_free_mib, memory_mib, temperature_c
+from classifier.pipeline.health import Health, Jumps, Latencies, disk_free_mib, memory_mib, temperature_c
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from classifier.queues import Latest, Queue
+from classifier.pipeline.queues import Latest, Queue
 
 
 def test_a_full_queue_gives_up_its_oldest_item() -> None:

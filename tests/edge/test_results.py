@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from classifier.clock import ManualClock
-from classifier.health import MIB
-from classifier.results import FILES, Results
-from classifier.worker import Result
+from classifier.pipeline.health import MIB
+from classifier.pipeline.results import FILES, Results
+from classifier.pipeline.worker import Result
 
 RESULT = Result("crab-1.jpg", "crab", 0.123456789, "m1")
 

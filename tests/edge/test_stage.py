@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from classifier import stage as module
 from classifier.clock import ManualClock
-from classifier.stage import Stage
+from classifier.pipeline import stage as module
+from classifier.pipeline.stage import Stage
 
 LIMIT = 30.0
 

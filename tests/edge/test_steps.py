@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from classifier import steps
 from classifier.clock import ManualClock
 from classifier.configuration import Configuration
-from classifier.fatal import InHand
 from classifier.frames import Frame, Unreadable
-from classifier.health import Health, Missed
-from classifier.queues import Queue
-from classifier.results import Results
+from classifier.pipeline import steps
+from classifier.pipeline.fatal import InHand
+from classifier.pipeline.health import Health, Missed
+from classifier.pipeline.memory import recalled, remember
+from classifier.pipeline.queues import Queue
+from classifier.pipeline.results import Results
+from classifier.pipeline.steps import LIVE_FRAMES, SourceStep, SpoolStep, Store, WorkerStep
+from classifier.pipeline.worker import FAILURES_IN_A_ROW, Broken, Taken, Work, Worker
 from classifier.spool import Entry, Message
-from classifier.steps import LIVE_FRAMES, SourceStep, SpoolStep, Store, WorkerStep, recalled, remember
-from classifier.worker import FAILURES_IN_A_ROW, Broken, Taken, Work, Worker
 
 from tests.edge.device import THING, Camera, Oracle
 

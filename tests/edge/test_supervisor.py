@@ -8,13 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from classifier import supervisor as module
 from classifier.configuration import Configuration
 from classifier.frames import Unreadable
+from classifier.pipeline import supervisor as module
+from classifier.pipeline.steps import LIVE_FRAMES, Store
+from classifier.pipeline.supervisor import LIMITS, LOST_SECONDS, MEMORY_SECONDS
+from classifier.pipeline.watchdog import MOST_PER_HOUR
 from classifier.spool import Spool
-from classifier.steps import LIVE_FRAMES, Store
-from classifier.supervisor import LIMITS, LOST_SECONDS, MEMORY_SECONDS
-from classifier.watchdog import MOST_PER_HOUR
 
 from tests.edge.device import Camera, Device, Oracle, eventually
 
@@ -118,7 +118,7 @@ def test_a_runtime_that_hangs_is_left_behind_and_the_model_loaded_anew(device: D
 
 
 def test_a_model_that_fails_on_every_frame_is_loaded_anew(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("classifier.stage.FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("classifier.pipeline.stage.FIRST_PAUSE_SECONDS", 0.001)
     device.camera.see("faulty-1.jpg", "faulty-2.jpg", "faulty-3.jpg", "crab-4.jpg")
     device.start()
     eventually(lambda: device.camera.finished == ["crab-4.jpg"])
@@ -143,7 +143,7 @@ def test_a_camera_that_hangs_is_opened_anew(device: Device) -> None:
 
 
 def test_a_camera_that_raises_is_opened_anew_after_a_pause(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("classifier.stage.FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("classifier.pipeline.stage.FIRST_PAUSE_SECONDS", 0.001)
     device.camera.frames.append(ValueError("a bug of a driver"))
     device.camera.see("crab-1.jpg")
     device.start()

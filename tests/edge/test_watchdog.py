@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 from classifier.clock import ManualClock
-from classifier.stage import Stage
-from classifier.watchdog import HOUR_SECONDS, MOST_PER_HOUR, STANDSTILL_SECONDS, Watchdog
+from classifier.pipeline.stage import Stage
+from classifier.pipeline.watchdog import HOUR_SECONDS, MOST_PER_HOUR, STANDSTILL_SECONDS, Watchdog
 
 LIMIT = 30.0
 

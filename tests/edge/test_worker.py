@@ -10,10 +10,10 @@ import pytest
 from classifier.clock import ManualClock
 from classifier.configuration import Configuration
 from classifier.frames import Frame
-from classifier.health import Health
 from classifier.messages import check
+from classifier.pipeline.health import Health
+from classifier.pipeline.worker import FAILURES_IN_A_ROW, Broken, Taken, Work, Worker
 from classifier.spool import Message, Upload
-from classifier.worker import FAILURES_IN_A_ROW, Broken, Taken, Work, Worker
 
 from tests.edge.device import THING, Camera, Oracle
 from tests.edge.model_packages import image

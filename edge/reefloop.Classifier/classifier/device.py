@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from classifier.clock import SystemClock
-from classifier.parts import Surroundings
-from classifier.stage import Step
-from classifier.steps import Store
-from classifier.supervisor import Supervisor
+from classifier.pipeline.parts import Surroundings
+from classifier.pipeline.stage import Step
+from classifier.pipeline.steps import Store
+from classifier.pipeline.supervisor import Supervisor
 from classifier.uplink.nucleus import Nucleus
 from classifier.uplink.sender import Sender
 from classifier.uplink.uploader import Bucket, Uploader

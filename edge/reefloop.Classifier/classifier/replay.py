@@ -12,9 +12,9 @@ from classifier import preprocess, sources
 from classifier.configuration import Configuration
 from classifier.frames import Frame
 from classifier.models.package import REQUIRED
-from classifier.results import line
+from classifier.pipeline.results import line
+from classifier.pipeline.worker import Result, Taken
 from classifier.simulation import Simulation
-from classifier.worker import Result, Taken
 
 AFTERWARDS_SECONDS: Final = 60.0
 """What has not left a minute after the last frame still waits for the budget."""

@@ -17,12 +17,12 @@ from classifier.configuration import Configuration
 from classifier.frames import Unreadable
 from classifier.messages import Ack, Record, pack_ack, unpack
 from classifier.models.keeper import Outcome
-from classifier.parts import Parts, Surroundings
+from classifier.pipeline.parts import Parts, Surroundings
+from classifier.pipeline.stage import Step
+from classifier.pipeline.worker import Taken
 from classifier.sources import Source
 from classifier.spool import StoredUpload
-from classifier.stage import Step
 from classifier.uplink import sender, uploader
-from classifier.worker import Taken
 
 SECOND: Final = 1.0
 _MODEL_STEPS: Final = 2

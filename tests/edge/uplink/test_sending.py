@@ -11,8 +11,8 @@ import pytest
 from classifier import spool as spools
 from classifier.budget import Budget
 from classifier.clock import SystemClock
+from classifier.pipeline.stage import Stage
 from classifier.spool import Spool, new_boot
-from classifier.stage import Stage
 from classifier.uplink.nucleus import Nucleus
 from classifier.uplink.sender import Sender
 

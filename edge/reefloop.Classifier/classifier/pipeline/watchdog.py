@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from classifier.clock import Clock
-from classifier.stage import Stage
+from classifier.pipeline.stage import Stage
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ import threading
 import time
 from typing import Final
 
-from classifier.chores import configured
-from classifier.health import memory_mib
-from classifier.parts import Parts, Surroundings
-from classifier.stage import Stage
+from classifier.pipeline.chores import configured
+from classifier.pipeline.health import memory_mib
+from classifier.pipeline.parts import Parts, Surroundings
+from classifier.pipeline.stage import Stage
+from classifier.pipeline.watchdog import Watchdog
+from classifier.pipeline.worker import Work
 from classifier.uplink.exits import Exits
-from classifier.watchdog import Watchdog
-from classifier.worker import Work
 
 log = logging.getLogger(__name__)
 

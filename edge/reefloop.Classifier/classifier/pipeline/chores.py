@@ -9,16 +9,17 @@ from typing import Any, Final, Protocol, TypeVar
 from classifier import configuration as settings
 from classifier.clock import Clock
 from classifier.configuration import Configuration
-from classifier.health import Health
 from classifier.masking import masked
 from classifier.models.keeper import Keeper, Outcome
 from classifier.models.model import Model
-from classifier.queues import Queue
+from classifier.pipeline.health import Health
+from classifier.pipeline.memory import recalled, remember
+from classifier.pipeline.queues import Queue
+from classifier.pipeline.stage import Step
+from classifier.pipeline.steps import WAIT_SECONDS
+from classifier.pipeline.worker import Work
 from classifier.spool import Message
-from classifier.stage import Step
-from classifier.steps import WAIT_SECONDS, recalled, remember
 from classifier.uplink.nucleus import Unavailable
-from classifier.worker import Work
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from classifier import preprocess
 from classifier.clock import Clock
 from classifier.configuration import Configuration
 from classifier.frames import Frame, Unreadable
-from classifier.health import Health
 from classifier.models.model import Answer, Model
+from classifier.pipeline.health import Health
 from classifier.policy import Policy, Sighting, Ticked
 from classifier.sources import Source
 from classifier.spool import Entry, Message, Upload

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from classifier.clock import Clock
-from classifier.health import MIB
-from classifier.worker import Result
+from classifier.pipeline.health import MIB
+from classifier.pipeline.worker import Result
 
 log = logging.getLogger(__name__)
 

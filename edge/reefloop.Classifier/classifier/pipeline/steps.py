@@ -1,27 +1,26 @@
 """The way of a frame: source, queue, worker, queue, spool. Each step is repeated by a stage, or called one by one."""
 
-import json
 import logging
-import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from classifier import spool
 from classifier.budget import Budget
 from classifier.clock import Clock
 from classifier.configuration import Configuration
-from classifier.fatal import InHand
 from classifier.frames import Unreadable
-from classifier.health import MIB, Missed
 from classifier.models.model import Model
-from classifier.queues import Latest, Queue
-from classifier.results import Results
+from classifier.pipeline.fatal import InHand
+from classifier.pipeline.health import MIB, Missed
+from classifier.pipeline.memory import remember
+from classifier.pipeline.queues import Latest, Queue
+from classifier.pipeline.results import Results
+from classifier.pipeline.worker import Broken, Taken, Work, Worker
 from classifier.sources import Source
 from classifier.spool import Entry, Spool
-from classifier.worker import Broken, Taken, Work, Worker
 
 log = logging.getLogger(__name__)
 
@@ -236,28 +235,3 @@ class SpoolStep:
                 source.finish(frame)
             elif source.set_aside(frame, work.fault):
                 self._missed.add(unreadable=1)
-
-
-def remember(path: Path, state: Mapping[str, Any]) -> None:
-    """Keep a small document so that a power cut leaves it or the one before, whole. A disk that does not take it is
-    no error: what it holds is a convenience of the next start."""
-    draft = path.with_name(f"{path.name}.new")
-    try:
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)  # the address of a camera may hold a password
-        with draft.open("w") as file:
-            json.dump(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        log.debug("%s is not kept: %s", path.name, error)
-
-
-def recalled(path: Path) -> dict[str, Any] | None:
-    """What `remember` kept; None where that is nothing that makes sense."""
-    try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None

@@ -9,20 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from classifier import sources
-from classifier.chores import Configurations, ConfigurationStep, Following, HealthStep, Models, ModelStep, Nucleus
 from classifier.clock import Clock
 from classifier.configuration import Configuration
-from classifier.fatal import InHand
-from classifier.health import Health
 from classifier.models.keeper import Keeper
-from classifier.queues import Queue
-from classifier.results import Results
+from classifier.pipeline.chores import (
+    Configurations,
+    ConfigurationStep,
+    Following,
+    HealthStep,
+    Models,
+    ModelStep,
+    Nucleus,
+)
+from classifier.pipeline.fatal import InHand
+from classifier.pipeline.health import Health
+from classifier.pipeline.memory import recalled
+from classifier.pipeline.queues import Queue
+from classifier.pipeline.results import Results
+from classifier.pipeline.stage import Step
+from classifier.pipeline.steps import FRAMES, WORKS, SourceStep, SpoolStep, Store, WorkerStep
+from classifier.pipeline.worker import Taken, Work, Worker
 from classifier.sources import Source
 from classifier.spool import Entry, Message
-from classifier.stage import Step
-from classifier.steps import FRAMES, WORKS, SourceStep, SpoolStep, Store, WorkerStep, recalled
 from classifier.uplink.announcer import Announcer
-from classifier.worker import Taken, Work, Worker
 
 
 @dataclass(frozen=True)
