@@ -5,19 +5,24 @@ pace of a benchmark.
 """
 
 import argparse
+import os
 import random
 import threading
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from classifier.clock import Clock, SystemClock
 from classifier.configuration import Configuration
 from classifier.frames import Frame
+from classifier.messages import Record
 from classifier.models.keeper import Outcome
 from classifier.models.model import Answer
 from classifier.pipeline.parts import Surroundings
+from classifier.pipeline.stage import Step
+from classifier.pipeline.steps import Store
 from classifier.pipeline.supervisor import Supervisor
+from classifier.spool import Spool, Stream
 from classifier.uplink.nucleus import Nucleus
 from classifier.uplink.sender import Sender
 
@@ -103,9 +108,31 @@ class Blind(Camera):
         return None
 
 
+class Witness:
+    """A spool that writes into a journal what it is seen to hold, by the names that the cloud gives records."""
+
+    def __init__(self, spool: Spool, journal: Path) -> None:
+        self._spool = spool
+        self._journal = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def records(self, stream: Stream, **which: int) -> list[Record]:
+        found = self._spool.records(stream, **which)
+        lines = "".join(f"{stream.kind}#{stream.boot}#{record.seq:010d}\n" for record in found)
+        os.write(self._journal, lines.encode())
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._spool, name)
+
+
 def run(given: argparse.Namespace, thing: str) -> int:
     """One life of the component; the exit code."""
     clock, nucleus, keeper = SystemClock(), Nucleus(), Keeper
+
+    def send(store: Store) -> Step:
+        spool = cast(Spool, Witness(store.spool, given.journal))
+        return Sender(nucleus, spool, store.budget, clock, thing, wake=lambda: made.wake("sender"))
+
     made = Supervisor(
         Surroundings(
             thing=thing,
@@ -113,9 +140,7 @@ def run(given: argparse.Namespace, thing: str) -> int:
             model=given.work / "model",
             clock=clock,
             nucleus=nucleus,
-            sender=lambda store: Sender(
-                nucleus, store.spool, store.budget, clock, thing, wake=lambda: made.wake("sender")
-            ),
+            sender=send,
             source=Camera if given.per_second else Blind,
             keeper=keeper,  # type: ignore[arg-type]
         )

@@ -148,7 +148,7 @@ class Device:
         return {records.item(KINDS[kind], boot, seq) for kind, boot, seq in rows}
 
     def journalled(self) -> set[str]:
-        """Every record whose `add` returned, by the number that it bears."""
+        """Every record whose `add` returned, by the number that it bears; of a whole component, what its sender saw."""
         return set(self.journal.read_text().splitlines()) if self.journal.exists() else set()
 
     def close(self) -> None:
@@ -176,11 +176,11 @@ class Flapping:
         self._link.restore()
 
     def _flap(self) -> None:
-        while not self._over.wait(self._chance.uniform(0.1, 2.0)):
+        while not self._over.wait(self._chance.uniform(0.05, 0.5)):
             how = self._chance.choice((self._link.cut, self._link.hold_messages, self._link.hold_acknowledgements))
             how()
             self.cuts += how == self._link.cut
-            self._over.wait(self._chance.uniform(0.05, 1.0))
+            self._over.wait(self._chance.uniform(0.05, 0.5))
             self._link.release()
             self._link.restore()
 
