@@ -125,9 +125,10 @@ def raced(subject: Subject, folder: Path, *, blocks: int, threads: int) -> Race:
 
 
 def memory(subject: Subject, folder: Path, *, frames: int, threads: int) -> list[float]:
-    """MiB of resident memory at ten moments, the first after a batch to warm up."""
+    """MiB of resident memory at ten moments, the first after a batch to warm up, when it keeps as many files of
+    classified frames as it will: their names are the one thing that grows, up to `keep_frames`."""
     found = []
-    with Component(folder, subject.package, inference_threads=threads) as component:
+    with Component(folder, subject.package, inference_threads=threads, keep_frames=BATCH // 2) as component:
         batch: Sequence[Path] = list(itertools.islice(itertools.cycle(subject.frames), BATCH))
         component.run(batch)
         for number in range(frames // BATCH + 1):
