@@ -28,7 +28,8 @@ KEYS = {
     "configuration": {"DefaultConfiguration"},
     "dependency": {"VersionRequirement", "DependencyType"},
     "manifest": {"Name", "Platform", "Lifecycle", "Artifacts"},
-    "platform": {"os", "runtime", "architecture"},
+    # board is what a classic nucleus is told of the device: its setting platformOverride
+    "platform": {"os", "runtime", "architecture", "board"},
     "phase": {"Script", "Setenv", "Timeout", "RequiresPrivilege"},
     "artifact": {"Uri", "Unarchive", "Permission"},
 }

@@ -21,6 +21,12 @@ from tests.edge.device import Camera, Device, Oracle, eventually
 YEAR_SECONDS = 365 * 86_400
 
 
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the process of the tests holds, after hours of others, is nothing that the component does."""
+    monkeypatch.setattr(module, "memory_mib", lambda: 100.0)
+
+
 def serving(device: Device) -> bool:
     return device.supervisor is not None and device.supervisor.parts.models.serving is not None
 

@@ -32,10 +32,10 @@ class Stage:
         self.lambda_ = bench.account.client("lambda")
         template = _template(PATIENT_SECONDS)
         self.functions = make_functions(bench, template, DATA_BUCKET=BUCKET, ARTIFACT_BUCKET=BUCKET)
-        self.machine, self.impatient = (
-            make_machine(bench, _states(one), "IsHosted", self.functions)
-            for one in (template, _template(IMPATIENT_SECONDS))
-        )
+        self.machine = make_machine(bench, _states(template), "IsHosted", self.functions)
+        hasty = _template(IMPATIENT_SECONDS)
+        functions = make_functions(bench, hasty, DATA_BUCKET=BUCKET, ARTIFACT_BUCKET=BUCKET)
+        self.impatient = make_machine(bench, _states(hasty), "IsHosted", functions)
 
     def start(
         self, package: Package, version: str, *, framework: str = "ONNX", impatient: bool = False, **target: Any

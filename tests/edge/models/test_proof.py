@@ -117,7 +117,7 @@ def test_a_model_that_takes_more_memory_than_the_component_may_is_refused(tmp_pa
     bomb = graph(
         helper.make_node("Expand", ["image", "size"], ["big"]),
         helper.make_node("ReduceMean", ["big"], ["logits"], axes=[0, 3, 4], keepdims=0),
-        constants={"size": np.asarray([400_000, 1, 3, 8, 8], np.int64)},
+        constants={"size": np.asarray([2_000_000, 1, 3, 8, 8], np.int64)},
     )
     package = model_packages.write(tmp_path / "package", portable=bomb)
     with pytest.raises(Refused, match=r"fails on red\.png: .*([Ff]ailed to allocate|bad_alloc)"):

@@ -34,7 +34,7 @@ def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
         (["start", "--round", "a b"], "round 'a b' is not a name"),
         (["start", "--round", "1", "--images", "nowhere"], "nowhere is not a folder"),
         (["compile", "--model", "m"], "the following arguments are required: --framework, --targets"),
-        (["report"], "one of the arguments --round --model is required"),
+        (["report"], "one of the arguments --round --model --devices is required"),
         (["watch", "--round", "1", "--model", "own-1"], "argument --model: not allowed with argument --round"),
         (["watch", "--stage", "swamp"], "stage is 'swamp'; allowed are laptop, sandbox, production"),
     ],
