@@ -59,7 +59,7 @@ class DeviceSettings(Branch):
     """How often a device looks for new files in its folder, and for a new model."""
     results_mib: int = Field(0, ge=0, le=100_000)
     """Of a log with every frame's answer, kept on the device; 0 keeps none."""
-    keep_frames: int = Field(10_000, ge=0, le=10**9)
+    keep_frames: int = Field(1_000, ge=0, le=10**9)
     """Classified files of a folder that stay on the device's disk."""
 
 

@@ -54,7 +54,7 @@ class Configuration:
     """How often the folder and the model link are looked at."""
     results_mib: int = 0
     """Of a log with every frame's answer, kept on the device; 0 keeps none."""
-    keep_frames: int = 10_000
+    keep_frames: int = 1_000
     """Classified files of a folder that stay on disk."""
 
 
