@@ -22,7 +22,8 @@ from tests.edge.model_packages import image
 COMPONENT = Path(__file__).parents[2] / "edge" / "reefloop.Classifier"
 SETTINGS = {"results_mib": 1, "poll_seconds": 0.05, "watch_list": ["red"], "alert_frames": 1, "bucket": ""}
 PATIENCE_SECONDS = 60
-ENDING_SECONDS = 5
+ENDING_SECONDS = 15
+"""Then Greengrass kills it, if the recipe says nothing else."""
 
 
 class Home:

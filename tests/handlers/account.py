@@ -124,9 +124,9 @@ class Account:
 
     def await_deployable(self, arn: str) -> None:
         """Wait as the state machine does: a new version is REQUESTED for a moment."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.greengrass.describe_component(arn=arn)["status"]["componentState"] != "DEPLOYABLE":
-            assert time.monotonic() < deadline, f"{arn} is not deployable after 10 seconds"
+            assert time.monotonic() < deadline, f"{arn} is not deployable after a minute"
             time.sleep(0.05)
 
     def deployment(self, group_arn: str) -> dict[str, Any]:

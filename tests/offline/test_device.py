@@ -29,7 +29,7 @@ def work(device: CoreDevice, component: str) -> Path:
 
 
 def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.02)

@@ -125,7 +125,7 @@ def test_six_hundred_objects_take_seconds(bench: Bench) -> None:
     job = label(bench, [], manifest=manifest)
 
     assert job["LabelCounters"]["TotalLabeled"] == 600
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """State machines of the offline account: what moto's interpreter lacks, added or mended."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -243,11 +242,9 @@ def test_a_task_that_takes_longer_than_its_timeout_stops_its_job(bench: Bench, i
     bench.faults.stall_job("processing")
     name = any_name("late")
 
-    started = time.monotonic()
     ended = bench.execute(bench.machine(Score=processing(bench, image, name=name, TimeoutSeconds=1)))
 
     assert (ended["status"], ended["error"]) == ("FAILED", "States.Timeout")
-    assert time.monotonic() - started < 5
     assert status(bench.job("processing", name)) == "Stopped"
 
 

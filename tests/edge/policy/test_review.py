@@ -110,7 +110,14 @@ def test_a_burst_leaves_most_of_the_hour_for_the_rest_of_it() -> None:
 @pytest.mark.parametrize(("per_hour", "a_day"), [(0, 0), (1, 24), (2, 48), (12, 242), (100, 1848)])
 def test_constant_doubt_is_sampled_all_day_at_three_quarters_of_the_rate_or_more(per_hour: int, a_day: int) -> None:
     review = Review(per_hour)
-    assert sum(review.takes("unknown", float(at), apart_seconds=0.0) for at in range(24 * 3600)) == a_day
+    assert sum(review.takes("uncertain", float(at), apart_seconds=0.0) for at in range(24 * 3600)) == a_day
+
+
+@pytest.mark.parametrize(("per_hour", "a_day", "left"), [(8, 168, 1), (20, 386, 2), (100, 1836, 12)])
+def test_a_day_of_unknown_water_leaves_half_a_burst_to_uncertain_frames(per_hour: int, a_day: int, left: int) -> None:
+    review, end = Review(per_hour), 24 * 3600
+    assert sum(review.takes("unknown", float(at), apart_seconds=0.0) for at in range(end)) == a_day
+    assert sum(review.takes("uncertain", float(end), apart_seconds=0.0) for _ in range(per_hour)) == left
 
 
 def test_another_limit_applies_at_once() -> None:

@@ -100,7 +100,7 @@ def test_a_running_execution_shows_the_state_it_is_in(account: Account) -> None:
     project = Project({"loop": {"Machine": machine(account, wait)}})
     arn = start_round(account.client, project, "1")
     try:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while not (execution := Follower(account.client, project).read(arn)).states and time.monotonic() < deadline:
             time.sleep(0.05)
         (row,) = execution_rows(execution)
@@ -117,7 +117,7 @@ def test_a_model_that_waits_for_a_person_says_where_to_decide(account: Account) 
     project = Project({"loop": {"Machine": training}})
     arn = start_round(account.client, project, "1")
     try:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while not (execution := Follower(account.client, project).read(arn)).asks and time.monotonic() < deadline:
             time.sleep(0.05)
         _, row = execution_rows(execution)

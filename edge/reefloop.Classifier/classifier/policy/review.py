@@ -4,6 +4,9 @@ The limit is a token bucket: a quarter of the hour's frames may go at once, and 
 minutes see the limit at most, a burst leaves three quarters for the rest of the hour, and constant doubt is sampled all
 day at nearly the full rate. Choosing the most uncertain of an hour instead would hold frames back for that hour, or
 need to know what is still to come.
+
+Half of what may go at once is kept for uncertain frames: whatever drifts by all day is unknown, and must not cost a
+person the frames between two species.
 """
 
 import math
@@ -48,7 +51,8 @@ class Review:
         since = at - self._earned_at if self._earned_at is not None else 0.0
         self._earned_at = at
         self._allowance = min(self._allowance + max(since, 0.0) * self._per_second, self._burst)
-        if self._allowance < 1:
+        kept = self._burst // 2 if reason == UNKNOWN else 0
+        if self._allowance < 1 + kept:
             return False
         self._allowance -= 1
         self._last[reason] = at
