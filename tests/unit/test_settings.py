@@ -136,14 +136,14 @@ def own(**fields: Any) -> dict[str, Any]:
         (own(device="rasp4b", measured_on="host"), "no job runs code for rasp4b"),
         (
             own(platform={"Os": "LINUX", "Arch": "ARM64"}, greengrass={"os": "linux", "architecture": "amd64"}),
-            "'amd64' for greengrass.architecture, where code for LINUX/ARM64 does not run: give 'aarch64'",
+            "'amd64' for greengrass.architecture; code for LINUX/ARM64 runs on 'aarch64'",
         ),
         (own(device="ml_g4dn", measured_on="ml.c5.xlarge"), "give an instance type of its own family, ml.g4dn"),
         ({"compilation": {"targets": "ios"}}, "compilation.targets in cdk.json is 'ios': it must be a list"),
         ({"compilation": None}, "compilation in cdk.json is None: it must be an object with settings of its own"),
         (own(device="rasp4b", compiler_options="{'mattr':['+neon']}"), "it must be an object"),
         (own(device="deeplens"), "AWS DeepLens is gone"),
-        (own(device="rasp4b", greengrass={"os": "linux", "architecture": "armv8"}), "core devices know amd64, x86"),
+        (own(device="rasp4b", greengrass={"os": "linux", "architecture": "armv8"}), "has 'armv8' for greengrass.architecture"),
         (
             own(device="jetson_nano", compiler_options={"JETPACK_VERSION": "4.6", "gpu_code": "sm_72"}),
             "the loop's model cannot be compiled for 'buoy': compiler option 'JETPACK_VERSION' is for TENSORFLOW",

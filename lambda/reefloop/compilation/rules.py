@@ -32,10 +32,10 @@ MADE_HERE: Final = ("ONNX", "PYTORCH")
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InputConfig.html
 _VERSION: Final = re.compile(r"[0-9]\.[A-Za-z0-9.]{1,8}")
+# Where the classifier can be installed, in the words of a recipe's platform. PyPI has no ONNX Runtime for 32 bits.
 # https://docs.aws.amazon.com/greengrass/v2/developerguide/component-recipe-reference.html
-_GREENGRASS: Final = {"os": ("linux", "windows", "darwin"), "architecture": ("amd64", "x86", "aarch64", "arm")}
-_CORES: Final = {"X86_64": "amd64", "X86": "x86", "ARM64": "aarch64", "ARM_EABI": "arm", "ARM_EABIHF": "arm"}
-_SYSTEMS: Final = {"LINUX": "linux", "WINDOWS": "windows", "IOS": "darwin"}
+_SYSTEMS: Final = {"LINUX": "linux"}
+_CORES: Final = {"X86_64": "amd64", "ARM64": "aarch64"}
 # Instances with a g behind their generation have ARM processors, and the image of the jobs is for x86_64.
 _GRAVITON: Final = re.compile(r"ml\.[a-z]+[0-9]+g[a-z]*\..*")
 _FAMILIES: Final = {"edge": "devices", "cloud": "instances", "neuron": "Neuron instances"}
@@ -187,17 +187,15 @@ def _unmeasurable(hardware: Hardware, instance_type: str) -> str:
 
 
 def _check_greengrass(target: Target, platform: Mapping[str, str]) -> None:
-    for attribute, allowed in _GREENGRASS.items():
-        if (value := platform.get(attribute)) not in allowed:
-            raise TargetInvalid(
-                f"{target.named} has {value!r} for greengrass.{attribute}; core devices know {', '.join(allowed)}"
-            )
     hardware = target.hardware
-    runs = {"os": _SYSTEMS.get(hardware.os, ""), "architecture": _CORES.get(hardware.arch, "aarch64")}
+    runs = {"os": _SYSTEMS.get(hardware.os, ""), "architecture": _CORES.get(hardware.arch, "")}
     for attribute, value in runs.items():
-        if platform[attribute] != value:
-            instead = f"give {value!r}" if value else "leave greengrass out, and the package is delivered in S3"
+        if not value:
             raise TargetInvalid(
-                f"{target.named} has {platform[attribute]!r} for greengrass.{attribute}, where code for "
-                f"{hardware.name} does not run: {instead}"
+                f"{target.named} has greengrass, and the classifier does not run on {hardware.name}: it is for Linux "
+                f"on {' or '.join(_CORES.values())}. Leave greengrass out, and the package is delivered in S3"
+            )
+        if (given := platform.get(attribute)) != value:
+            raise TargetInvalid(
+                f"{target.named} has {given!r} for greengrass.{attribute}; code for {hardware.name} runs on {value!r}"
             )

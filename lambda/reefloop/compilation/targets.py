@@ -119,7 +119,6 @@ class Target:
 # Linux cores ask for their manifest by os and architecture; `runtime: *` lets nucleus classic and lite take it alike.
 _X86_64: Final = MappingProxyType({"os": "linux", "architecture": "amd64", "runtime": "*"})
 _ARM64: Final = MappingProxyType({"os": "linux", "architecture": "aarch64", "runtime": "*"})
-_ARM: Final = MappingProxyType({"os": "linux", "architecture": "arm", "runtime": "*"})
 _NEON: Final = MappingProxyType({"mattr": ("+neon",)})
 
 
@@ -129,14 +128,17 @@ def _board(name: str, core: Mapping[str, str] = _ARM64) -> Mapping[str, str]:
 
 
 def _jetson(model: str) -> Target:
-    """The versions are those of the page of devices: give those of your JetPack in a target of your own."""
+    """The versions are those of Neo's page of devices. JetPack 4 has them, on Ubuntu 18.04 with glibc 2.27
+    (https://docs.nvidia.com/jetson/archives/jetpack-archived/jetpack-43/), for which ONNX Runtime has no wheels."""
     device = DEVICES[f"jetson_{model}"]
     return Target(
         f"jetson-{model}",
         device=device.name,
         compiler_options=MappingProxyType(dict(device.options)),
         greengrass=_board(f"jetson-{model}"),
-        note="TensorRT and CUDA must be on the device in the versions that it is compiled for.",
+        note="Needs TensorRT and CUDA in these versions. They are JetPack 4's, on which the classifier cannot be "
+        "installed (glibc 2.27); on a newer one it serves the portable model. Another program may use the package. For "
+        "the versions of your JetPack, if Neo takes them, give a target of your own.",
     )
 
 
@@ -178,20 +180,19 @@ _ASKED_FOR: Final = (
 
 _UNMEASURED: Final = "Not measured: the image of the jobs is for x86_64."
 
-# The rest of what Neo has. There is no ONNX Runtime for 32-bit ARM on PyPI, so the portable model cannot stand in.
+# The rest of what Neo has. The classifier cannot be installed on 32-bit ARM: PyPI has no ONNX Runtime for it.
 _FURTHER: Final = (
     Target(
         "raspberry-pi-3",
         device="rasp3b",
         compiler_options=_NEON,
-        greengrass=_board("raspberry-pi-3", _ARM),
         portable=False,
         note="For a 32-bit system.",
     ),
     _jetson("tx1"),
     Target("imx8qm", device="imx8qm", greengrass=_board("imx8qm")),
     Target("rk3399", device="rk3399", greengrass=_board("rk3399")),
-    Target("rk3288", device="rk3288", greengrass=_board("rk3288", _ARM), portable=False),
+    Target("rk3288", device="rk3288", portable=False),
     Target("aisage", device="aisage", greengrass=_board("aisage")),
     Target("sbe-c", device="sbe_c", compiler_options={"mcpu": "core-avx2"}, greengrass=_board("sbe-c", _X86_64)),
     Target(

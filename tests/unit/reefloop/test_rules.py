@@ -266,12 +266,12 @@ def test_options_may_be_as_long_as_neo_takes_them() -> None:
         (on("ml_c5", measured_on="ml.c5d.xlarge"), "give an instance type of its own family, ml.c5"),
         (on("ml_c6g", measured_on="ml.c6g.xlarge"), "the image of the jobs is for x86_64"),
         (on("sbe_c", measured_on="ml.m6gd.large"), "the image of the jobs is for x86_64"),
-        (on("rasp4b", greengrass=CORE | {"architecture": "amd64"}), "code for rasp4b does not run: give 'aarch64'"),
-        (on("rasp3b", greengrass=CORE), "code for rasp3b does not run: give 'arm'"),
-        (on("x86_win64", greengrass=CORE | {"architecture": "amd64"}), "does not run: give 'windows'"),
-        (on("qcs605", greengrass=CORE), "does not run: leave greengrass out"),
-        (on("rasp4b", greengrass={"os": "linux", "architecture": "arm64"}), "know amd64, x86, aarch64, arm"),
-        (on("rasp4b", greengrass={"architecture": "aarch64"}), "has None for greengrass.os; core devices know linux"),
+        (on("rasp4b", greengrass=CORE | {"architecture": "amd64"}), "code for rasp4b runs on 'aarch64'"),
+        (on("rasp3b", greengrass=CORE), "the classifier does not run on rasp3b: it is for Linux on amd64 or aarch64"),
+        (on("x86_win64", greengrass=CORE | {"architecture": "amd64"}), "the classifier does not run on x86_win64"),
+        (on("qcs605", greengrass=CORE), "Leave greengrass out, and the package is delivered in S3"),
+        (on("rasp4b", greengrass={"os": "linux", "architecture": "arm64"}), "has 'arm64' for greengrass.architecture"),
+        (on("rasp4b", greengrass={"architecture": "aarch64"}), "has None for greengrass.os; code for rasp4b runs on 'linux'"),
     ],
 )
 def test_a_target_that_could_not_be_delivered_or_measured_is_refused(target: Target, message: str) -> None:
