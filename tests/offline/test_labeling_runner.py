@@ -174,8 +174,7 @@ def test_requests_that_ground_truth_would_refuse_make_no_job(bench: Bench, chang
 def test_without_people_a_job_waits_until_it_is_stopped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench.account.state, "crew", None)
     name = label(bench, ["crab"], wait=False)["LabelingJobName"]
-    time.sleep(0.5)
-    assert bench.job("labeling", name, wait=False)["LabelingJobStatus"] == "InProgress"
+    until(lambda: bench.job("labeling", name, wait=False)["LabelingJobStatus"], lambda status: status == "InProgress")
 
     bench.sagemaker.stop_labeling_job(LabelingJobName=name)
 

@@ -127,9 +127,9 @@ def test_a_token_that_nobody_answers_in_time_expires(bench: Bench, function: str
 
 
 def test_heartbeats_keep_a_task_waiting_and_their_absence_ends_it(bench: Bench, function: str) -> None:
-    execution, token = start(bench, function, TimeoutSeconds=60, HeartbeatSeconds=1)
+    execution, token = start(bench, function, TimeoutSeconds=60, HeartbeatSeconds=4)
     for _ in range(3):
-        time.sleep(0.4)
+        time.sleep(1.5)
         bench.stepfunctions.send_task_heartbeat(taskToken=token)
     assert bench.stepfunctions.describe_execution(executionArn=execution)["status"] == "RUNNING"
 

@@ -208,10 +208,10 @@ def test_a_job_that_ignores_sigterm_is_killed(bench: Bench, monkeypatch: pytest.
 
 def test_a_job_that_runs_too_long_is_stopped(bench: Bench, train: str) -> None:
     started = time.monotonic()
-    job = bench.train(train, HyperParameters={"sleep": "60"}, StoppingCondition={"MaxRuntimeInSeconds": 1}, wait=True)
+    job = bench.train(train, HyperParameters={"sleep": "600"}, StoppingCondition={"MaxRuntimeInSeconds": 1}, wait=True)
 
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 120
 
 
 def test_checkpoints_are_kept_in_s3_and_given_to_the_next_job(bench: Bench, train: str) -> None:

@@ -143,7 +143,10 @@ def own(**fields: Any) -> dict[str, Any]:
         ({"compilation": None}, "compilation in cdk.json is None: it must be an object with settings of its own"),
         (own(device="rasp4b", compiler_options="{'mattr':['+neon']}"), "it must be an object"),
         (own(device="deeplens"), "AWS DeepLens is gone"),
-        (own(device="rasp4b", greengrass={"os": "linux", "architecture": "armv8"}), "has 'armv8' for greengrass.architecture"),
+        (
+            own(device="rasp4b", greengrass={"os": "linux", "architecture": "armv8"}),
+            "'armv8' for greengrass.architecture",
+        ),
         (
             own(device="jetson_nano", compiler_options={"JETPACK_VERSION": "4.6", "gpu_code": "sm_72"}),
             "the loop's model cannot be compiled for 'buoy': compiler option 'JETPACK_VERSION' is for TENSORFLOW",

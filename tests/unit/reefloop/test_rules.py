@@ -271,7 +271,10 @@ def test_options_may_be_as_long_as_neo_takes_them() -> None:
         (on("x86_win64", greengrass=CORE | {"architecture": "amd64"}), "the classifier does not run on x86_win64"),
         (on("qcs605", greengrass=CORE), "Leave greengrass out, and the package is delivered in S3"),
         (on("rasp4b", greengrass={"os": "linux", "architecture": "arm64"}), "has 'arm64' for greengrass.architecture"),
-        (on("rasp4b", greengrass={"architecture": "aarch64"}), "has None for greengrass.os; code for rasp4b runs on 'linux'"),
+        (
+            on("rasp4b", greengrass={"architecture": "aarch64"}),
+            "None for greengrass.os; code for rasp4b runs on 'linux'",
+        ),
     ],
 )
 def test_a_target_that_could_not_be_delivered_or_measured_is_refused(target: Target, message: str) -> None:
