@@ -222,7 +222,7 @@ def test_an_uplink_that_hangs_is_replaced(device: Device, name: str) -> None:
     started = device.start(**{name: build})
     eventually(lambda: len(built) == 1 and len(built[0]) == 1)
     wait_until_stuck(device, name)
-    eventually(lambda: len(built) == 2 and len(built[1]) == 1)
+    eventually(lambda: len(built) == 2 and bool(built[1]))  # a step or more: it is woken when a record comes
     assert started.stages[name].restarts == 1
     release.set()
 
