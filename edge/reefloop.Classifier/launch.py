@@ -9,6 +9,7 @@ there is one, else from the package index. Standard library only: nothing is ins
 """
 
 import argparse
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -17,13 +18,20 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
+
+PYTHON = ((3, 11), (3, 13))
+# What comes before this an older Python can import, and 3.6 can parse the whole file: a device that has one says what
+# it lacks, and no SyntaxError.
+if not (PYTHON[0] <= sys.version_info[:2] <= PYTHON[1]):
+    raise SystemExit(
+        f"the classifier needs a python3 that is Python 3.{PYTHON[0][1]} to 3.{PYTHON[1][1]}; "
+        f"{sys.executable} is {sys.version.split()[0]}"
+    )
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements.txt"
 WHEELS = HERE / "wheels"
-PYTHON = ((3, 11), (3, 13))
 MACHINES = ("x86_64", "aarch64")
 
 
@@ -45,6 +53,8 @@ def pins(text: str) -> dict[str, str]:
 
 def unmet(wanted: dict[str, str]) -> list[str]:
     """The pins that this interpreter's own packages do not meet."""
+    from importlib import metadata  # Python 3.6 has none
+
     missing = []
     for name, version in wanted.items():
         try:
@@ -57,8 +67,11 @@ def unmet(wanted: dict[str, str]) -> list[str]:
 
 
 def environment_folder(work: Path) -> Path:
-    """Where the virtual environment for exactly these requirements lives; another Python needs another one."""
-    wanted = REQUIREMENTS.read_bytes() + sys.version.encode()
+    """Where the virtual environment for exactly these requirements lives.
+
+    Another minor version of Python or another processor needs other wheels; a patch of the same one does not.
+    """
+    wanted = REQUIREMENTS.read_bytes() + repr((*sys.version_info[:2], platform.machine())).encode()
     return work / "venv" / hashlib.sha256(wanted).hexdigest()[:16]
 
 
@@ -73,25 +86,30 @@ def obstacle() -> str:
     return ""
 
 
-def install(work: Path) -> None:
-    """Make the virtual environment, unless this interpreter or an earlier run has what is needed."""
-    if not (PYTHON[0] <= sys.version_info[:2] <= PYTHON[1]):
-        raise SystemExit(f"the classifier needs Python 3.{PYTHON[0][1]} to 3.{PYTHON[1][1]}; this is {sys.version}")
+def install(work: Path) -> Path:
+    """The Python that has what is needed: this one, or that of a virtual environment, made unless it is there."""
     missing = unmet(pins(REQUIREMENTS.read_text()))
+    if not missing:
+        return Path(sys.executable)
     folder = environment_folder(work)
+    python = folder / "bin" / "python"  # a link to the device's own, which may have moved
     ready = folder / "ready"  # written last: a power cut leaves no half environment that looks whole
-    if not missing or ready.exists():
-        return
-    if why := obstacle():
+    if ready.exists() and python.exists():
+        with contextlib.suppress(OSError):  # a disk that is read-only for now
+            os.utime(folder)  # for `prune`
+        return python
+    why = obstacle()
+    if why:
         raise SystemExit(f"the packages of requirements.txt cannot be installed: {why}. Missing: {', '.join(missing)}")
     print(f"installing into {folder}: {', '.join(missing)}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    fetch(folder / "bin" / "python", downloads=work / "downloads")
+    fetch(python, downloads=work / "downloads")
     os.sync()
     ready.touch()
     shutil.rmtree(work / "downloads", ignore_errors=True)
-    prune(folder.parent, keep=2)
+    prune(folder)
+    return python
 
 
 def fetch(python: Path, *, downloads: Path) -> None:
@@ -115,19 +133,21 @@ def fetch(python: Path, *, downloads: Path) -> None:
         )
 
 
-def prune(environments: Path, *, keep: int) -> None:
-    """Delete all but the newest environments. The one before stays: a rollback must not need a link to the internet."""
-    newest_first = sorted(environments.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for folder in newest_first[keep:]:
+def prune(environment: Path) -> None:
+    """Delete all environments but this one and the one used last before it: a rollback must not need a link to the
+    internet. This one stays whatever the clock says, which on many a device begins in 1970."""
+    others = [path for path in environment.parent.iterdir() if path != environment]
+    for folder in sorted(others, key=lambda path: path.stat().st_mtime)[:-1]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def run(work: Path, options: list[str]) -> None:
-    """Replace this process by the classifier, so that the nucleus's signals reach it."""
-    own = not unmet(pins(REQUIREMENTS.read_text()))
-    python = sys.executable if own else str(environment_folder(work) / "bin" / "python")
-    if not Path(python).exists():
-        raise SystemExit(f"{python} is missing: run `{sys.argv[0]} install --work {work}` first")
+    """Replace this process by the classifier, so that the nucleus's signals reach it.
+
+    What is missing is installed here too: an operating system's update may bring another Python, and the nucleus runs
+    the step `install` once per version of the component.
+    """
+    python = str(install(work))
     # The unpacked artifact belongs to the nucleus and is read-only.
     environment = {**os.environ, "PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [python, "-u", "-m", "classifier", "--work", str(work), *options]

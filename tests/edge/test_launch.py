@@ -1,5 +1,6 @@
 """The launcher: pins are met exactly or installed from wheels with pinned hashes, and the classifier takes over."""
 
+import ast
 import base64
 import hashlib
 import importlib.util
@@ -144,36 +145,104 @@ def test_a_device_on_which_nothing_can_be_installed_says_why_before_anything_is_
     assert not (tmp_path / "work").exists()
 
 
-def test_another_python_is_refused(carried: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "version_info", (3, 10, 4))
-    with pytest.raises(SystemExit, match=r"needs Python 3\.11 to 3\.13"):
-        carried.install(tmp_path / "work")
+@pytest.mark.parametrize("version", [(3, 6, 9), (3, 8, 10), (3, 10, 4), (3, 14, 0)])
+def test_another_python_is_refused_by_its_number_before_anything_that_it_may_not_have(
+    monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int]
+) -> None:
+    monkeypatch.setattr(sys, "version_info", version)
+    source = (COMPONENT / "launch.py").read_text()
+    # What the check needs: later imports and annotations are not reached.
+    before, _, after = source.partition("if not (PYTHON[0]")
+    ast.parse(source, feature_version=(3, 6))
+    assert "metadata" not in before
+    assert "def " not in before
+    assert after
+    with pytest.raises(SystemExit, match=r"needs a python3 that is Python 3\.11 to 3\.13; .*python"):
+        exec(compile(source, "launch.py", "exec"), {"__name__": "launch", "__file__": "launch.py"})
 
 
-def test_another_python_or_other_pins_get_an_environment_of_their_own(
+def test_another_minor_version_another_processor_or_other_pins_get_an_environment_of_their_own(
     carried: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = {carried.environment_folder(tmp_path)}
     carried.REQUIREMENTS.write_text("other==1 " + HASH)
     folders.add(carried.environment_folder(tmp_path))
-    monkeypatch.setattr(sys, "version", "3.13.0")
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
     folders.add(carried.environment_folder(tmp_path))
-    assert len(folders) == 3
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    folders.add(carried.environment_folder(tmp_path))
+    assert len(folders) == 4
 
 
-def test_the_environment_before_stays_for_a_rollback(launch: ModuleType, tmp_path: Path) -> None:
-    for age, name in enumerate(["newest", "before", "oldest"]):
-        (tmp_path / name).mkdir()
-        os.utime(tmp_path / name, (1000 - age, 1000 - age))
-    launch.prune(tmp_path, keep=2)
-    assert {path.name for path in tmp_path.iterdir()} == {"newest", "before"}
-
-
-def test_running_before_installing_says_what_to_do(
+def test_a_security_update_of_the_same_python_needs_no_other_environment(
     carried: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(SystemExit, match=f"install --work {tmp_path}"):
-        carried.run(tmp_path, [])
+    monkeypatch.setattr(sys, "version_info", (3, 11, 2))
+    monkeypatch.setattr(sys, "version", "3.11.2 (main, Mar 13 2023, 12:18:29) [GCC 12.2.0]")
+    before = carried.environment_folder(tmp_path)
+    monkeypatch.setattr(sys, "version_info", (3, 11, 3))
+    monkeypatch.setattr(sys, "version", "3.11.3 (main, Nov 11 2026, 08:00:00) [GCC 12.2.1]")
+    assert carried.environment_folder(tmp_path) == before
+
+
+@pytest.fixture
+def quick(carried: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """An installation that makes no more than the files that are looked for."""
+
+    def make(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if "venv" in command:
+            python = Path(command[-1]) / "bin" / "python"
+            python.parent.mkdir(parents=True)
+            python.touch()
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", make)
+    return carried
+
+
+def put_in_force(launch: ModuleType, work: Path, name: str, *, at: float) -> Path:
+    """Install the environment of a version of the component, at a time of the device's clock."""
+    launch.REQUIREMENTS.write_text(f"{name}==1 {HASH}")
+    python = launch.install(work)
+    assert python.exists()
+    folder: Path = launch.environment_folder(work)
+    os.utime(folder, (at, at))
+    return folder
+
+
+def test_the_environment_used_last_stays_for_a_rollback(quick: ModuleType, tmp_path: Path) -> None:
+    folders = [put_in_force(quick, tmp_path, name, at=at) for at, name in enumerate(("one", "two", "three"))]
+    assert [folder.exists() for folder in folders] == [False, True, True]
+
+
+def test_the_environment_that_a_rollback_went_back_to_stays_when_the_next_version_comes(
+    quick: ModuleType, tmp_path: Path
+) -> None:
+    first, second = (put_in_force(quick, tmp_path, name, at=at) for at, name in enumerate(("one", "two")))
+    quick.REQUIREMENTS.write_text(f"one==1 {HASH}")
+    quick.install(tmp_path)
+    third = put_in_force(quick, tmp_path, "three", at=4_000_000_000.0)
+    assert [folder.exists() for folder in (first, second, third)] == [True, False, True]
+
+
+def test_a_new_environment_stays_though_the_clock_begins_in_1970(quick: ModuleType, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        folder = put_in_force(quick, tmp_path, name, at=4_000_000_000.0)
+        assert folder.exists()
+
+
+def test_what_is_missing_when_the_component_starts_is_installed_then(
+    quick: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    became = []
+    monkeypatch.setattr(os, "execve", lambda *given: became.append(given[0]))
+    quick.run(tmp_path, [])
+    python = quick.environment_folder(tmp_path) / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/usr/bin/a-python-that-went-away")
+    quick.run(tmp_path, [])
+    assert became == [str(python)] * 2
+    assert python.exists()
 
 
 def test_the_launcher_becomes_the_classifier_of_this_version(
