@@ -5,7 +5,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
-from settings.branch import Branch, Seconds
+from settings.branch import Branch
 
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Label = Annotated[str, Field(min_length=1)]
@@ -19,8 +19,9 @@ class DeviceSettings(Branch):
     edge/reefloop.Classifier/classifier/configuration.py, which a device checks once more."""
 
     source: str = Field("folder:frames", pattern=r"^(folder|video|still|stream):.+$")
-    """Where frames come from: folder:<path in the work folder>, video:<file>, still:<device or URL> or
-    stream:<device or URL>. An address with a password belongs into a file on the device, named @<file>."""
+    """Where frames come from: folder:<path>, video:<file>, still:<device or URL> or stream:<device or URL>. Paths are
+    relative to the work folder, which is closed to other users: a camera needs an absolute one, folder:/srv/frames.
+    An address with a password belongs into a file on the device, named @<file>."""
     frames_per_second: float = Field(2.0, ge=0.01, le=240)
     """How many frames of a live source are classified; the others are passed over."""
     still_seconds: float = Field(10.0, ge=0.1, le=86_400)
@@ -44,7 +45,8 @@ class DeviceSettings(Branch):
     health_seconds: float = Field(900.0, ge=0.1, le=86_400)
     """How often a device says how it is; changes that matter are told at once."""
     bytes_per_hour: int = Field(1_000_000, ge=10_000, le=10**12)
-    """The most that leaves a device in any hour: messages, frames, what they are wrapped in, and every repetition."""
+    """The most that leaves a device in any hour: messages, frames, what they are wrapped in, and every repetition. A
+    frame that would take more than 0.3 of it is sent smaller."""
     bytes_per_day: int = Field(10_000_000, ge=10_000, le=10**13)
     """The same for any 24 hours. Not below bytes_per_hour."""
     spool_mib: int = Field(256, ge=1, le=1_000_000)
@@ -64,12 +66,14 @@ class DeviceSettings(Branch):
 
 
 class DeploymentSettings(DeviceSettings):
-    canary_timeout_seconds: Seconds = 3600
-    """How long the canary devices may take to report that the new model passed their self-test."""
+    canary_timeout_seconds: int = Field(3600, ge=1, le=30 * 24 * 3600)
+    """How long the canary devices may take to report that the new model passed their self-test: days, where one of them
+    hears of it that late."""
     devices_per_minute: int = Field(50, ge=1, le=1000)
     """How many devices of the fleet are told of a new model in a minute."""
     abort_failed_percent: float = Field(10, gt=0, le=100)
-    """The share of failed devices that stops a rollout to the fleet."""
+    """The share of failed devices that stops a rollout to the fleet, once 100 / this devices have tried: sooner, a
+    single failure would be above it. In a fleet of fewer devices no rollout stops by itself."""
     cpus: float = Field(2.0, gt=0, le=256)
     """Processor time that the classifier may take, in processors. Not below inference_threads. Nucleus classic only."""
     records_days: int = Field(90, ge=1, le=3650)
@@ -87,6 +91,11 @@ class DeploymentSettings(DeviceSettings):
         if (length := len(json.dumps(self.watch_list).encode())) > _VALUE_BYTES:
             raise ValueError(
                 f"watch_list has {length} bytes as JSON; nucleus lite keeps {_VALUE_BYTES}: name fewer species"
+            )
+        if round(self.abort_failed_percent, 2) != self.abort_failed_percent:
+            raise ValueError(
+                f"abort_failed_percent {self.abort_failed_percent} has more decimals than the two that AWS IoT takes: "
+                "round it"
             )
         if self.cpus < self.inference_threads:
             raise ValueError(

@@ -89,7 +89,14 @@ class DeploymentStack(Stack):
         self.machine = Machine(
             self,
             "Machine",
-            definition=rollout(self, functions, canary_group=canary, fleet_group=fleet, operations=operations),
+            definition=rollout(
+                self,
+                functions,
+                canary_group=canary,
+                fleet_group=fleet,
+                settings=settings,
+                operations=operations,
+            ),
             statements=[iam.PolicyStatement(actions=["greengrass:DescribeComponent"], resources=[model])],
             operations=operations,
         )

@@ -19,6 +19,7 @@ _APPROVED: Final = "Approved"
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateModelPackage.html
 _PROPERTIES: Final = 50
 _VALUE_CHARACTERS: Final = 256
+_DESCRIPTION_CHARACTERS: Final = 1024
 _UNSPEAKABLE: Final = re.compile(r"[^A-Za-z0-9 _.:/=+\-@]+")
 
 
@@ -106,6 +107,17 @@ def register(
     )
     arn: str = answer["ModelPackageArn"]
     return arn
+
+
+def reject(group: str, model_version: str, reason: str) -> None:
+    """Take the approval from a model, so that it is no champion. One that is not approved keeps the words it has."""
+    found = find(group, model_version)
+    if found and found.approved:
+        clients.sagemaker().update_model_package(
+            ModelPackageArn=found.arn,
+            ModelApprovalStatus="Rejected",
+            ApprovalDescription=" ".join(reason.split())[:_DESCRIPTION_CHARACTERS],
+        )
 
 
 def note(group: str, model_version: str, *, prefix: str, entries: Mapping[str, str]) -> None:

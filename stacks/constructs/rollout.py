@@ -1,3 +1,5 @@
+from typing import Final
+
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -12,6 +14,10 @@ from stacks.constructs.paths import at, path
 from stacks.constructs.polling import Polling
 from stacks.constructs.task import task
 from stacks.storage import StorageStack
+
+# The most looks at the canaries: each is 9 events, and an execution may have 25,000.
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+_LOOKS: Final = 1000
 
 
 class RolloutFunctions:
@@ -33,7 +39,7 @@ class RolloutFunctions:
         grant_objects(self.publish, storage.artifact_bucket, read=["models/*"])
         self._allow(
             self.publish,
-            ["CreateComponentVersion", "DescribeComponent", "TagResource"],
+            ["CreateComponentVersion", "DescribeComponent", "DeleteComponent", "TagResource"],
             "components",
             f"{c.MODEL_COMPONENT}*",
         )
@@ -46,12 +52,14 @@ class RolloutFunctions:
             CANARY_TIMEOUT_SECONDS=str(settings.canary_timeout_seconds),
         )
         self.roll_back = self._function("RollBack", "roll_back")
+        storage.grant_registry(self.roll_back, update=True)
         for function in (self.deploy, self.roll_back):
             self._allow_deployments(function)
 
         self.check = self._function("Check", "check", RECORDS_TABLE=table.table_name)
         self.check.add_to_role_policy(iam.PolicyStatement(actions=["dynamodb:GetItem"], resources=[table.table_arn]))
         self._allow(self.check, ["ListEffectiveDeployments"], "coreDevices", "*")
+        _allow_everywhere(self.check, "greengrass:ListDeployments")
         self._allow_iot(self.check, "ListThingsInThingGroup")
         self._allow_iot(self.check, "DescribeJob", "DescribeJobExecution", "DescribeThing", "GetThingShadow")
 
@@ -103,6 +111,7 @@ def rollout(
     *,
     canary_group: iot.CfnThingGroup,
     fleet_group: iot.CfnThingGroup,
+    settings: DeploymentSettings,
     operations: OperationsSettings,
 ) -> sfn.IChainable:
     """Publish the model as a component, deploy it to the canary group, watch it there, then the fleet or back."""
@@ -123,6 +132,9 @@ def rollout(
         },
         result=c.HEALTH,
     )
+    roll_back = _roll_back(stack, functions, canary_group, fleet_group)
+    # Whatever kept it from knowing: canaries with a model that nobody has proven must not stay as they are.
+    check.add_catch(_not_checked(stack).next(roll_back), result_path=path(c.ERROR))
     canary = Polling(
         stack,
         "Canary",
@@ -130,9 +142,9 @@ def rollout(
         status=(c.HEALTH, c.STATE),
         succeeded=["passed"],
         on_success=deploy("DeployFleet", fleet_group, c.FLEET).next(_rolled_out(stack)),
-        failed=["failed"],
-        on_failure=_roll_back(stack, functions, canary_group),
-        seconds=operations.poll_seconds,
+        failed=["failed", "refused", "replaced"],
+        on_failure=roll_back,
+        seconds=max(operations.poll_seconds, settings.canary_timeout_seconds // _LOOKS),
     )
     published = Polling(
         stack,
@@ -179,12 +191,30 @@ def _rolled_out(stack: Stack) -> sfn.Pass:
     )
 
 
-def _roll_back(stack: Stack, functions: RolloutFunctions, group: iot.CfnThingGroup) -> sfn.IChainable:
+def _not_checked(stack: Stack) -> sfn.Pass:
+    reason = sfn.JsonPath.format("CheckCanary ended with {}: {}", at(c.ERROR, "Error"), at(c.ERROR, "Cause"))
+    return sfn.Pass(
+        stack,
+        "CanaryNotChecked",
+        parameters={c.STATE: "failed", c.REASONS: sfn.JsonPath.array(reason)},
+        result_path=path(c.HEALTH),
+    )
+
+
+def _roll_back(
+    stack: Stack, functions: RolloutFunctions, canary_group: iot.CfnThingGroup, fleet_group: iot.CfnThingGroup
+) -> sfn.Chain:
     return FunctionTask(
         stack,
         "RollBack",
         function=functions.roll_back,
-        event={c.GROUP_ARN: group.attr_arn, c.PREVIOUS_VERSION: at(c.CANARY, c.PREVIOUS_VERSION)},
+        event={
+            c.MODEL_VERSION: at(c.MODEL_VERSION),
+            c.COMPONENT_VERSION: at(c.COMPONENT, c.COMPONENT_VERSION),
+            c.GROUP_ARN: canary_group.attr_arn,
+            c.FLEET_ARN: fleet_group.attr_arn,
+            c.HEALTH: sfn.JsonPath.object_at(path(c.HEALTH)),
+        },
         result=c.ROLLED_BACK,
     ).next(
         sfn.Fail(
@@ -192,8 +222,9 @@ def _roll_back(stack: Stack, functions: RolloutFunctions, group: iot.CfnThingGro
             "CanaryFailed",
             error="CanaryFailed",
             cause_path=sfn.JsonPath.format(
-                "model {} did not pass on the canary devices, which go back to the model before it: {}",
+                "model {} did not pass on the canary devices, which {}: {}",
                 at(c.MODEL_VERSION),
+                at(c.ROLLED_BACK, c.OUTCOME),
                 sfn.JsonPath.json_to_string(sfn.JsonPath.object_at(path(c.HEALTH, c.REASONS))),
             ),
         )

@@ -106,7 +106,7 @@ _ALLOWED: Final = (
         "a Greengrass deployment makes an IoT job whose name the service chooses, for things that others named",
     ),
     (
-        r"reefloop-deployment/(Deploy|RollBack)FunctionRole/.+",
+        r"reefloop-deployment/(Deploy|RollBack|Check)FunctionRole/.+",
         r"\*",
         "greengrass:CreateDeployment and ListDeployments take no resource",
     ),

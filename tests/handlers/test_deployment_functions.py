@@ -1,13 +1,14 @@
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from offline.services import greengrassv2
-from reefloop import contracts
-from reefloop.deployment import check, deploy, publish, roll_back
+from reefloop import contracts, registry
+from reefloop.deployment import check, deploy, deployments, publish, roll_back
 from reefloop.deployment.publish import ComponentChanged, ModelNotApproved
 from reefloop.deployment.recipe import NothingToDeploy
-from reefloop.payloads import Component, DeploymentInput, Health, Package, Rollout
+from reefloop.payloads import Component, DeploymentInput, Health, HealthState, Package, Rollout
 from tests.any import any_bytes, any_model_version, any_package, any_thing
 from tests.handlers.account import ARTIFACTS, GROUP, REGION, Account
 
@@ -73,6 +74,14 @@ class TestPublish:
         with pytest.raises(ComponentChanged, match=r"versions:1\.1\.0 exists with another recipe: train a new model"):
             publish.handler(event, None)
 
+    def test_makes_a_version_again_that_greengrass_could_not_make(self, account: Account) -> None:
+        event = deployable(account, "linux-x86_64")
+        arn = publish.handler(event, None)["component_arn"]
+        greengrassv2.backend(REGION).component(arn).failure = "the artifact was not there"
+        assert account.greengrass.describe_component(arn=arn)["status"]["componentState"] == "FAILED"
+        assert publish.handler(event, None)["component_arn"] == arn
+        account.await_deployable(arn)
+
     @pytest.mark.parametrize("packages", [["android-arm64"], []])
     def test_says_so_when_no_device_could_take_it(self, account: Account, packages: list[str]) -> None:
         with pytest.raises(NothingToDeploy, match="has no package for a Greengrass device"):
@@ -101,7 +110,6 @@ class TestDeploy:
         made = deployed(account, group, "1.1.0")
         assert components(account, group) == {MODEL: "1.1.0"}
         assert made["deployment_id"] == account.deployment(group)["deploymentId"]
-        assert made["previous_version"] == ""
         assert before + timedelta(seconds=60) <= datetime.fromisoformat(made["deadline"])
 
     def test_spreads_and_stops_as_the_settings_say(self, account: Account) -> None:
@@ -128,24 +136,11 @@ class TestDeploy:
         deployed(account, group, "1.1.0")
         assert account.deployment(group)["components"]["aws.greengrass.LogManager"] == other
 
-    def test_remembers_what_the_group_had(self, account: Account) -> None:
+    def test_a_retry_finds_the_deployment(self, account: Account) -> None:
         group = account.group()
-        deployed(account, group, "1.1.0")
-        assert deployed(account, group, "1.2.0")["previous_version"] == "1.1.0"
-
-    def test_a_retry_finds_the_deployment_and_still_knows_what_was_before(self, account: Account) -> None:
-        group = account.group()
-        deployed(account, group, "1.1.0")
-        first = deployed(account, group, "1.2.0")
-        again = deploy.handler({"component_version": "1.2.0", "group_arn": group}, None)
-        assert (again["deployment_id"], again["previous_version"]) == (first["deployment_id"], "1.1.0")
-
-    def test_goes_back_past_a_deployment_that_was_cancelled(self, account: Account) -> None:
-        group = account.group()
-        deployed(account, group, "1.1.0")
-        cancelled = deployed(account, group, "1.2.0")
-        account.greengrass.cancel_deployment(deploymentId=cancelled["deployment_id"])
-        assert deployed(account, group, "1.3.0")["previous_version"] == "1.1.0"
+        first = deployed(account, group, "1.1.0")
+        again = deploy.handler({"component_version": "1.1.0", "group_arn": group}, None)
+        assert again["deployment_id"] == first["deployment_id"]
 
     def test_deploys_a_cancelled_version_anew_when_asked(self, account: Account) -> None:
         group = account.group()
@@ -155,38 +150,181 @@ class TestDeploy:
         assert again["deployment_id"] != first["deployment_id"]
 
 
+@dataclass
+class Groups:
+    """Canaries and fleet, and what an operator or an execution does to them."""
+
+    account: Account
+    canary: str
+    fleet: str
+    published: set[str] = field(default_factory=set)
+
+    def give(self, *versions: str, group: str) -> Rollout:
+        """Deploy one version after the other; returns the last deployment."""
+        for version in versions:
+            if version not in self.published:
+                self.account.component(MODEL, version)
+                self.published.add(version)
+            made = deploy.handler({"component_version": version, "group_arn": group}, None)
+        return made
+
+    def refuse(self, version: str, *, model: str = "unheard-of", state: HealthState = "failed") -> str:
+        """Take a version off the canaries; returns what the execution says of them."""
+        event: roll_back.Event = {
+            "model_version": model,
+            "component_version": version,
+            "group_arn": self.canary,
+            "fleet_arn": self.fleet,
+            "health": {"state": state, "reasons": ["reef-1: the self-test failed (logits\ndiffer)"]},
+        }
+        return roll_back.handler(event, None)["outcome"]
+
+    @property
+    def canaries_get(self) -> str:
+        return components(self.account, self.canary).get(MODEL, "")
+
+
+@pytest.fixture
+def groups(account: Account) -> Groups:
+    return Groups(account, account.group("canary"), account.group("fleet"))
+
+
 class TestRollBack:
-    def test_gives_the_group_the_version_before(self, account: Account) -> None:
-        group = account.group()
-        deployed(account, group, "1.1.0")
-        bad = deployed(account, group, "1.2.0")
-        event: roll_back.Event = {"group_arn": group, "previous_version": bad["previous_version"]}
-        back = roll_back.handler(event, None)
-        assert components(account, group) == {MODEL: "1.1.0"}
-        assert back["previous_version"] == "1.2.0"
-        assert "iotJobConfiguration" not in account.deployment(group)
+    def test_gives_the_canaries_the_fleets_model_at_once(self, groups: Groups, account: Account) -> None:
+        groups.give("1.1.0", group=groups.fleet)
+        groups.give("1.1.0", "1.2.0", group=groups.canary)
+        assert groups.refuse("1.2.0") == "go back to the fleet's: version 1.1.0"
+        assert groups.canaries_get == "1.1.0"
+        assert "iotJobConfiguration" not in account.deployment(groups.canary)
 
-    def test_takes_the_model_off_a_group_that_had_none(self, account: Account) -> None:
-        group = account.group()
+    def test_takes_the_first_model_off_and_leaves_what_else_the_group_has(
+        self, groups: Groups, account: Account
+    ) -> None:
         log_manager = {"aws.greengrass.LogManager": {"componentVersion": "2.3.13"}}
-        account.greengrass.create_deployment(targetArn=group, components=log_manager)
-        deployed(account, group, "1.1.0")
-        roll_back.handler({"group_arn": group, "previous_version": ""}, None)
-        assert components(account, group) == {"aws.greengrass.LogManager": "2.3.13"}
+        account.greengrass.create_deployment(targetArn=groups.canary, components=log_manager)
+        groups.give("1.1.0", group=groups.canary)
+        assert groups.refuse("1.1.0") == "go back to the fleet's: no model"
+        assert components(account, groups.canary) == {"aws.greengrass.LogManager": "2.3.13"}
 
-    def test_a_retry_makes_no_second_deployment(self, account: Account) -> None:
-        group = account.group()
-        deployed(account, group, "1.1.0")
-        event: roll_back.Event = {"group_arn": group, "previous_version": ""}
-        first = roll_back.handler(event, None)
-        assert roll_back.handler(event, None)["deployment_id"] == first["deployment_id"]
+    def test_a_retry_makes_no_second_deployment(self, groups: Groups, account: Account) -> None:
+        groups.give("1.1.0", group=groups.fleet)
+        groups.give("1.1.0", "1.2.0", group=groups.canary)
+        said, first = groups.refuse("1.2.0"), account.deployment(groups.canary)
+        assert groups.refuse("1.2.0") == said
+        assert account.deployment(groups.canary)["deploymentId"] == first["deploymentId"]
 
-    def test_after_a_rollback_the_next_model_goes_back_to_the_good_one(self, account: Account) -> None:
-        group = account.group()
-        deployed(account, group, "1.1.0")
-        deployed(account, group, "1.2.0")
-        roll_back.handler({"group_arn": group, "previous_version": "1.1.0"}, None)
-        assert deployed(account, group, "1.3.0")["previous_version"] == "1.1.0"
+    def test_a_refused_model_never_comes_back(self, groups: Groups, account: Account) -> None:
+        groups.give("1.4.0", group=groups.fleet)
+        groups.give("1.4.0", "1.6.0", group=groups.canary)
+        groups.refuse("1.6.0")
+        # An operator starts the machine with the good model once more, and one look at its canaries fails.
+        deploy.handler({"component_version": "1.4.0", "group_arn": groups.canary}, None)
+        groups.refuse("1.4.0")
+        assert groups.canaries_get == "1.4.0"
+
+    def test_leaves_alone_what_a_later_deployment_brought(self, groups: Groups) -> None:
+        groups.give("1.1.0", group=groups.fleet)
+        later = groups.give("1.1.0", "1.2.0", "1.3.0", group=groups.canary)
+        assert groups.refuse("1.2.0", state="replaced") == "keep version 1.3.0, which replaced it"
+        assert deployments.present_id(groups.canary) == later["deployment_id"]
+
+    def test_takes_the_model_off_when_only_something_beside_it_was_deployed_anew(
+        self, groups: Groups, account: Account
+    ) -> None:
+        groups.give("1.1.0", group=groups.fleet)
+        groups.give("1.2.0", group=groups.canary)
+        both = {
+            **account.deployment(groups.canary)["components"],
+            "aws.greengrass.LogManager": {"componentVersion": "2.3.13"},
+        }
+        account.greengrass.create_deployment(targetArn=groups.canary, components=both)
+        groups.refuse("1.2.0", state="replaced")
+        assert components(account, groups.canary) == {MODEL: "1.1.0", "aws.greengrass.LogManager": "2.3.13"}
+
+    def test_goes_back_past_a_model_that_was_stopped_on_its_way_to_the_fleet(
+        self, groups: Groups, account: Account
+    ) -> None:
+        stopped = groups.give("1.1.0", "1.2.0", group=groups.fleet)
+        account.greengrass.cancel_deployment(deploymentId=stopped["deployment_id"])
+        groups.give("1.1.0", "1.2.0", "1.3.0", group=groups.canary)
+        groups.refuse("1.3.0")
+        assert groups.canaries_get == "1.1.0"
+
+    def test_goes_back_to_a_stopped_model_where_the_fleet_never_had_another(
+        self, groups: Groups, account: Account
+    ) -> None:
+        stopped = groups.give("1.1.0", group=groups.fleet)
+        account.greengrass.cancel_deployment(deploymentId=stopped["deployment_id"])
+        groups.give("1.1.0", "1.2.0", group=groups.canary)
+        groups.refuse("1.2.0")
+        assert groups.canaries_get == "1.1.0"
+
+    def test_a_fleet_that_was_rolled_back_takes_its_canaries_along(self, groups: Groups) -> None:
+        groups.give("1.1.0", "1.2.0", "1.1.0", group=groups.fleet)
+        groups.give("1.1.0", "1.2.0", "1.1.0", "1.3.0", group=groups.canary)
+        groups.refuse("1.3.0")
+        assert groups.canaries_get == "1.1.0"
+
+
+class TestRejection:
+    @pytest.fixture
+    def models(self, account: Account, groups: Groups) -> tuple[str, str]:
+        """A champion that the fleet has, and a newer model on the canaries."""
+        good, bad = any_model_version(), any_model_version()
+        for model in (good, bad):
+            account.register(model)
+        groups.give("1.1.0", group=groups.fleet)
+        groups.give("1.1.0", "1.2.0", group=groups.canary)
+        return good, bad
+
+    def test_a_model_that_a_self_test_refused_is_no_champion_any_more(
+        self, groups: Groups, models: tuple[str, str], account: Account
+    ) -> None:
+        good, bad = models
+        groups.refuse("1.2.0", model=bad, state="refused")
+        champion = registry.champion(GROUP)
+        assert champion
+        assert champion.model_version == good
+        [package] = [one for one in account.packages() if one["ModelPackageDescription"] == bad]
+        assert package["ApprovalDescription"] == (
+            "refused on canary devices: reef-1: the self-test failed (logits differ)"
+        )
+
+    @pytest.mark.parametrize("state", ["failed", "replaced"])
+    def test_a_model_that_nobody_refused_stays_approved(
+        self, groups: Groups, models: tuple[str, str], state: HealthState
+    ) -> None:
+        _, unproven = models
+        groups.refuse("1.2.0", model=unproven, state=state)
+        champion = registry.champion(GROUP)
+        assert champion
+        assert champion.model_version == unproven
+
+    def test_a_model_that_the_fleet_has_stays_approved_when_one_device_refuses_it(
+        self, groups: Groups, models: tuple[str, str]
+    ) -> None:
+        good, _ = models
+        groups.give("1.1.0", group=groups.canary)
+        groups.refuse("1.1.0", model=good, state="refused")
+        found = registry.find(GROUP, good)
+        assert found
+        assert found.approved
+
+    def test_run_again_it_keeps_what_a_person_said_of_it_meanwhile(
+        self, groups: Groups, models: tuple[str, str], account: Account
+    ) -> None:
+        _, bad = models
+        [package] = [one for one in account.packages() if one["ModelPackageDescription"] == bad]
+        groups.refuse("1.2.0", model=bad, state="refused")
+        account.sagemaker.update_model_package(
+            ModelPackageArn=package["ModelPackageArn"],
+            ModelApprovalStatus="Rejected",
+            ApprovalDescription="seen",
+            CustomerMetadataProperties=package["CustomerMetadataProperties"],  # moto forgets what an update leaves out
+        )
+        groups.refuse("1.2.0", model=bad, state="refused")
+        described = account.sagemaker.describe_model_package(ModelPackageName=package["ModelPackageArn"])
+        assert described["ApprovalDescription"] == "seen"
 
 
 class TestCheck:
@@ -253,7 +391,7 @@ class TestCheck:
         account.device_ran(thing, rollout["deployment_id"])
         account.device_reports(thing, self.version, "failed", reason="logits differ")
         assert self.health(group, rollout) == {
-            "state": "failed",
+            "state": "refused",
             "reasons": [f"{thing}: the self-test of {self.version} failed (logits differ)"],
         }
 
@@ -265,6 +403,16 @@ class TestCheck:
         effective = greengrassv2.backend(REGION).core(thing).effective[rollout["deployment_id"]]
         effective.created = datetime.now(UTC) + timedelta(minutes=1)
         assert self.health(group, rollout)["state"] == "waiting"
+
+    def test_says_that_it_was_replaced_whatever_its_devices_say(self, account: Account) -> None:
+        thing = any_thing()
+        group, rollout = self.rolled_out(account, thing)
+        account.device_ran(thing, rollout["deployment_id"], "CANCELED")
+        later = deployed(account, group, "1.2.0")
+        assert self.health(group, rollout) == {
+            "state": "replaced",
+            "reasons": [f"the deployment was replaced by {later['deployment_id']}"],
+        }
 
     def test_fails_at_the_deadline_and_names_who_was_late(self, account: Account) -> None:
         thing = any_thing()
@@ -299,13 +447,12 @@ class TestCheck:
         assert reasons[-1] == "and 2 more"
 
 
-def test_a_model_travels_from_publishing_to_the_way_back(account: Account) -> None:
-    group = account.group()
+def test_a_model_travels_from_publishing_to_the_way_back(account: Account, groups: Groups) -> None:
     made: list[Component] = [publish.handler(deployable(account, "linux-x86_64"), None) for _ in range(2)]
     for item in made:
         account.await_deployable(item["component_arn"])
-    rollouts = [
-        deploy.handler({"component_version": item["component_version"], "group_arn": group}, None) for item in made
-    ]
-    roll_back.handler({"group_arn": group, "previous_version": rollouts[-1]["previous_version"]}, None)
-    assert components(account, group) == {MODEL: "1.1.0"}
+    good, bad = (item["component_version"] for item in made)
+    for group, version in ((groups.canary, good), (groups.fleet, good), (groups.canary, bad)):
+        deploy.handler({"component_version": version, "group_arn": group}, None)
+    groups.refuse(bad)
+    assert groups.canaries_get == good == "1.1.0"

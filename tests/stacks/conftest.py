@@ -72,7 +72,10 @@ CONFIGURATIONS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "another region": ("sandbox", {"region": "eu-west-1"}),
-    "people are told of alerts": ("production", {"deployment": {"alert_emails": ["reef@example.org"]}}),
+    "a mooring, people are told of alerts": (
+        "production",
+        {"deployment": {"canary_timeout_seconds": 3 * 24 * 3600, "alert_emails": ["reef@example.org"]}},
+    ),
     "workstation": ("sandbox", {"workstation": {"enabled": True}}),
     "endpoint": ("sandbox", {"compilation": {"targets": ["linux-x86_64", "ml_c5"], "endpoint": {"enabled": True}}}),
 }

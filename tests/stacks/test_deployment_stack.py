@@ -1,12 +1,14 @@
 """What devices may do, what they are told, and what becomes of what they say."""
 
 import json
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from reefloop import contracts
+from reefloop.payloads import HealthState
 from settings import Settings
 from tests.stacks.conftest import Templates, definition, listed, only, resources, statements, text
 
@@ -158,6 +160,61 @@ def test_the_canaries_are_judged_by_a_function_that_reads_single_items_alone(san
     assert [action for action in found if action.startswith(("dynamodb:", "s3:"))] == ["dynamodb:GetItem"]
 
 
+# ---- The canaries ----------------------------------------------------------------------------------------------------
+
+
+def canary_pause(template: dict[str, Any]) -> int:
+    return int(definition(template)["States"]["CanaryWait"]["Seconds"])
+
+
+def test_canaries_may_take_days_and_the_execution_has_events_for_it(configured: Callable[[str], Templates]) -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html: 25,000; a look is 9 of them."""
+    template = configured("a mooring, people are told of alerts")["deployment"]
+    days = int(only(template, "AWS::Lambda::Function", "Deploy")["Environment"]["Variables"]["CANARY_TIMEOUT_SECONDS"])
+    assert days == 3 * 24 * 3600
+    assert 9 * days / canary_pause(template) + 100 < 25_000 / 2
+
+
+def test_canaries_that_have_an_hour_are_looked_at_as_often_as_anything_else(sandbox: Templates) -> None:
+    assert canary_pause(sandbox["deployment"]) == Settings.load("sandbox").operations.poll_seconds
+
+
+def test_canaries_go_back_whatever_kept_them_from_being_judged(sandbox: Templates) -> None:
+    states = definition(sandbox["deployment"])["States"]
+    [caught] = states["CheckCanary"]["Catch"]
+    assert caught["ErrorEquals"] == ["States.ALL"]
+    unknown = states[caught["Next"]]
+    assert (unknown["Type"], unknown["ResultPath"], unknown["Next"]) == ("Pass", "$.health", "RollBack")
+    assert unknown["Parameters"]["state"] == "failed"
+    assert "$.error.Cause" in unknown["Parameters"]["reasons.$"]
+
+
+def test_every_end_of_the_canaries_but_their_success_takes_the_model_back(sandbox: Templates) -> None:
+    states = definition(sandbox["deployment"])["States"]
+    passed, ended = states["CanaryDecide"]["Choices"]
+    assert (passed["Next"], ended["Next"]) == ("DeployFleet", "RollBack")
+    told = {state for choice in (passed, ended) for state in re.findall(r"'StringEquals': '(\w+)'", str(choice))}
+    assert told | {"waiting"} == set(get_args(HealthState))
+    assert states["RollBack"]["Next"] == "CanaryFailed"
+
+
+def test_who_takes_a_model_back_may_change_its_approval_and_no_other_deployment_function_may(
+    sandbox: Templates,
+) -> None:
+    template = sandbox["deployment"]
+    assert "sagemaker:UpdateModelPackage" in actions_of(template, "RollBackFunctionRole")
+    for role in ("Publish", "Deploy", "Check"):
+        assert "sagemaker:UpdateModelPackage" not in actions_of(template, f"{role}FunctionRole")
+
+
+def test_nobody_but_publish_deletes_a_component_and_that_one_the_model_only(sandbox: Templates) -> None:
+    template = sandbox["deployment"]
+    (arn,) = actions_of(template, "PublishFunctionRole")["greengrass:DeleteComponent"]
+    assert arn.endswith(f":components:{contracts.MODEL_COMPONENT}*")
+    for role in ("Deploy", "Check", "RollBack"):
+        assert "greengrass:DeleteComponent" not in actions_of(template, f"{role}FunctionRole")
+
+
 def test_devices_hear_of_new_code_only_when_somebody_listens_to_it(sandbox: Templates) -> None:
     template = sandbox["deployment"]
     (base,) = [one for one in template["Resources"].values() if one["Type"] == "AWS::GreengrassV2::Deployment"]
@@ -176,7 +233,7 @@ def test_nobody_is_told_of_alerts_by_default(sandbox: Templates) -> None:
 def test_people_who_are_named_are_told_over_tls_by_the_ingest_function_alone(
     configured: Callable[[str], Templates],
 ) -> None:
-    template = configured("people are told of alerts")["deployment"]
+    template = configured("a mooring, people are told of alerts")["deployment"]
     (subscription,) = resources(template, "AWS::SNS::Subscription").values()
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "reef@example.org")
     (policy,) = resources(template, "AWS::SNS::TopicPolicy").values()

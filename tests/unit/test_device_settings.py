@@ -69,6 +69,13 @@ def test_a_device_takes_what_it_is_told_in_every_stage(stage: str) -> None:
     assert set(told) == set(ON_DEVICE) - {"bucket"}
 
 
+@pytest.mark.parametrize("percent", [0.01, 0.07, 0.29, 10.99, 33.33, 100])
+def test_the_share_that_stops_a_rollout_may_have_two_decimals(percent: float) -> None:
+    chosen = {"deployment": {"abort_failed_percent": percent}}
+    settings = Settings.load(context={"stage": "sandbox", "stages": {"sandbox": chosen}})
+    assert settings.deployment.abort_failed_percent == percent
+
+
 @pytest.mark.parametrize(
     ("deployment", "reason"),
     [
@@ -77,6 +84,9 @@ def test_a_device_takes_what_it_is_told_in_every_stage(stage: str) -> None:
         ({"watch_list": ["a" * 40] * 40}, "watch_list has 1760 bytes as JSON; nucleus lite keeps 1000"),
         ({"alert_emails": ["nobody"]}, "alert_emails"),
         ({"records_days": 0}, "records_days"),
+        ({"abort_failed_percent": 12.345}, "abort_failed_percent 12.345 has more decimals than the two that AWS IoT"),
+        ({"abort_failed_percent": 0.001}, "abort_failed_percent 0.001 has more decimals"),
+        ({"canary_timeout_seconds": 31 * 24 * 3600}, "canary_timeout_seconds"),
     ],
 )
 def test_what_devices_cannot_be_told_is_refused(deployment: dict[str, Any], reason: str) -> None:

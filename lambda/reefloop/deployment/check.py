@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from reefloop import clients, environment
-from reefloop.deployment import health, records
+from reefloop.deployment import deployments, health, records
 from reefloop.deployment.health import Device
 from reefloop.deployment.records import Stored
 from reefloop.payloads import Health
@@ -25,8 +25,11 @@ class Event(TypedDict):
 
 
 def handler(event: Event, _context: object) -> Health:
-    """Ask Greengrass and the table of records about every thing of the group."""
+    """Ask Greengrass and the table of records about every thing of the group, while it has this deployment."""
     env = environment.read(Environment)
+    if (present := deployments.present_id(event["group_arn"])) != event["deployment_id"]:
+        # Its devices would call the deployment CANCELED, through no fault of the model.
+        return Health(state="replaced", reasons=[f"the deployment was replaced by {present or 'none'}"])
     return health.judge(
         (_device(env.records_table, thing, event["deployment_id"]) for thing in _things(event["group_arn"])),
         model_version=event["model_version"],

@@ -1,6 +1,7 @@
 """DeployCanary, DeployFleet: give one thing group a version of the model."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
 from reefloop import environment
@@ -24,9 +25,10 @@ class Event(TypedDict):
 def handler(event: Event, _context: object) -> Rollout:
     """Deploy the version, keeping the group's other components; run again, it finds the deployment made already."""
     env = environment.read(Environment)
-    return deployments.create(
+    deployment_id = deployments.create(
         event["group_arn"],
         event["component_version"],
         pace=Pace(env.devices_per_minute, env.abort_failed_percent),
-        patience_seconds=env.canary_timeout_seconds,
     )
+    deadline = datetime.now(UTC) + timedelta(seconds=env.canary_timeout_seconds)
+    return Rollout(deployment_id=deployment_id, deadline=deadline.isoformat(timespec="seconds"))

@@ -25,12 +25,14 @@ class Device:
 
 
 def judge(devices: Iterable[Device], *, model_version: str, deadline: datetime, now: datetime) -> Health:
-    """passed when every device did, failed when one did or time is up, else waiting; with a reason per device."""
+    """passed when every device did; refused when a self-test failed, failed when a device could not take the model or
+    time is up, else waiting; with a reason per device."""
     verdicts = [_verdict(device, model_version) for device in devices]
-    failed = [reason for state, reason in verdicts if state == "failed"]
     waiting = [reason for state, reason in verdicts if state == "waiting"]
-    if failed:
-        return Health(state="failed", reasons=_some(failed))
+    ends: tuple[HealthState, ...] = ("refused", "failed")
+    for end in ends:
+        if reasons := [reason for state, reason in verdicts if state == end]:
+            return Health(state=end, reasons=_some(reasons))
     if not waiting:
         reasons = [reason for _, reason in verdicts] or ["the group has no devices: nothing was proven"]
         return Health(state="passed", reasons=_some(reasons))
@@ -50,7 +52,7 @@ def _verdict(device: Device, model_version: str) -> tuple[HealthState, str]:
     if report["self_test"] == "failed":
         if device.report_is_older:
             return "waiting", f"{thing}: its failed self-test is from before this deployment"
-        return "failed", f"{thing}: the self-test of {model_version} failed ({report['reason'] or 'no reason given'})"
+        return "refused", f"{thing}: the self-test of {model_version} failed ({report['reason'] or 'no reason given'})"
     if device.status not in _DONE:
         return "waiting", f"{thing}: the self-test passed; the deployment is {device.status or 'not there yet'}"
     return "passed", f"{thing}: the self-test of {model_version} passed"

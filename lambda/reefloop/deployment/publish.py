@@ -1,6 +1,8 @@
 """Publish: one version of the model component, for every kind of device."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -28,6 +30,8 @@ class Environment:
 def handler(event: DeploymentInput, _context: object) -> Component:
     """Create version 1.<number of the model in the registry>.0 of the model component, or find it made already.
 
+    One that Greengrass could not make, and so calls FAILED, is made again.
+
     Raises:
         ModelNotApproved, NothingToDeploy, RecipeTooLarge, ComponentChanged: the message says what to do.
     """
@@ -45,25 +49,35 @@ def handler(event: DeploymentInput, _context: object) -> Component:
         packages=event["packages"],
         bucket=env.artifact_bucket,
     )
-    fingerprint = recipe.fingerprint(content)
     try:
-        made = clients.greengrass().create_component_version(
-            inlineRecipe=recipe.encode(content), tags={_FINGERPRINT: fingerprint}
-        )
+        arn = _create(content)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ConflictException":
             raise
-        return _existing(model.arn, version, fingerprint)
-    return Component(component_arn=made["arn"], component_version=version)
+        arn = _existing(model.arn, content)
+    return Component(component_arn=arn, component_version=version)
 
 
-def _existing(neighbour_arn: str, version: str, fingerprint: str) -> Component:
+def _create(content: Mapping[str, Any]) -> str:
+    made = clients.greengrass().create_component_version(
+        inlineRecipe=recipe.encode(content), tags={_FINGERPRINT: recipe.fingerprint(content)}
+    )
+    return str(made["arn"])
+
+
+def _existing(neighbour_arn: str, content: Mapping[str, Any]) -> str:
+    """The version that is there already; made anew if it FAILED, since no deployment could ever use it."""
     # A conflict does not say the ARN; the model package is in the same partition, region and account.
     partition, _, region, account = neighbour_arn.split(":")[1:5]
-    arn = f"arn:{partition}:greengrass:{region}:{account}:components:{contracts.MODEL_COMPONENT}:versions:{version}"
-    if clients.greengrass().describe_component(arn=arn).get("tags", {}).get(_FINGERPRINT) != fingerprint:
+    name, version = content["ComponentName"], content["ComponentVersion"]
+    arn = f"arn:{partition}:greengrass:{region}:{account}:components:{name}:versions:{version}"
+    found = clients.greengrass().describe_component(arn=arn)
+    if found["status"]["componentState"] == "FAILED":
+        clients.greengrass().delete_component(arn=arn)
+        return _create(content)
+    if found.get("tags", {}).get(_FINGERPRINT) != recipe.fingerprint(content):
         raise ComponentChanged(
             f"{arn} exists with another recipe: train a new model version, which gets a new component version; "
             "or delete this one if no deployment ever used it"
         )
-    return Component(component_arn=arn, component_version=version)
+    return arn

@@ -14,6 +14,8 @@ from reefloop.payloads import Package
 
 # The service takes 16 KB, the nucleus lite 8,196 bytes.
 _RECIPE_BYTES: Final = 8_000
+# What the service adds to every artifact of it: `,"Digest":"<44 characters>"`, `,"Algorithm":"SHA-256"`.
+_DIGEST_BYTES: Final = 80
 # https://docs.aws.amazon.com/general/latest/gr/greengrassv2.html: all artifacts of a component version together
 _ARTIFACT_BYTES: Final = 2_000_000_000
 _TARGET: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -66,9 +68,9 @@ def render(*, model_version: str, component_version: str, packages: list[Package
         "ComponentPublisher": contracts.PROJECT,
         "Manifests": [_manifest(package, bucket) for package in deployable],
     }
-    if (length := len(encode(recipe))) > _RECIPE_BYTES:
+    if (length := len(encode(recipe)) + _DIGEST_BYTES * len(deployable)) > _RECIPE_BYTES:
         raise RecipeTooLarge(
-            f"the recipe of model {model_version} has {length} bytes and may have {_RECIPE_BYTES}: "
+            f"the recipe of model {model_version} has {length} bytes with its digests and may have {_RECIPE_BYTES}: "
             f"configure fewer than the {len(deployable)} Greengrass targets, or shorten the name of the round"
         )
     return recipe

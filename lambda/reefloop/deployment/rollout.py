@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from reefloop import contracts
 
-_PREVIOUS: Final = f"{contracts.PROJECT}:previous"
-_ENDED_BADLY: Final = frozenset({"CANCELED", "FAILED"})
+_STOPPED: Final = frozenset({"CANCELED", "FAILED"})
 
 
 @dataclass(frozen=True)
@@ -28,20 +27,14 @@ def model_version(present: Mapping[str, Any]) -> str:
     return str(component.get("componentVersion", ""))
 
 
+def stopped(deployment: Mapping[str, Any]) -> bool:
+    """Whether somebody, or too many failures, ended a deployment before it came to its end."""
+    return deployment["deploymentStatus"] in _STOPPED
+
+
 def serves(present: Mapping[str, Any], version: str) -> bool:
     """Whether a group's present deployment gives it exactly this version already."""
-    return bool(present) and model_version(present) == version and present["deploymentStatus"] not in _ENDED_BADLY
-
-
-def previous_version(present: Mapping[str, Any], version: str) -> str:
-    """The version to go back to from `version`: the last that the group had and that did not end badly, or "".
-
-    A deployment remembers in a tag what came before it. Without that, a retry of the function would take its own
-    first attempt for the version to go back to.
-    """
-    if present and (model_version(present) == version or present["deploymentStatus"] in _ENDED_BADLY):
-        return str(present.get("tags", {}).get(_PREVIOUS, ""))
-    return model_version(present)
+    return bool(present) and model_version(present) == version and not stopped(present)
 
 
 def request(*, group_arn: str, version: str, present: Mapping[str, Any], pace: Pace | None) -> dict[str, Any]:
@@ -63,7 +56,6 @@ def request(*, group_arn: str, version: str, present: Mapping[str, Any], pace: P
         "deploymentName": f"{contracts.PROJECT} model {version or 'removed'}",
         "components": components,
         "deploymentPolicies": {"failureHandlingPolicy": "ROLLBACK"},
-        "tags": {_PREVIOUS: previous_version(present, version)},
     }
     if pace:
         arguments["iotJobConfiguration"] = _job(pace)

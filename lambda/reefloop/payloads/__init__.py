@@ -25,6 +25,7 @@ from reefloop.payloads.deployment import (
     Health,
     HealthState,
     ModelReport,
+    RolledBack,
     Rollout,
 )
 from reefloop.payloads.labeling import (
@@ -91,6 +92,7 @@ __all__ = [
     "Pool",
     "PrepareInput",
     "PublishBatchInput",
+    "RolledBack",
     "Rollout",
     "TargetRecord",
     "Tasks",

@@ -23,19 +23,26 @@ class Component(TypedDict):
 
 
 class Rollout(TypedDict):
-    """One deployment of the model to one thing group; `previous_version` is "" when the group had no model yet."""
+    """One deployment of the model to one thing group, and until when its devices may take to prove the model."""
 
     deployment_id: str
-    previous_version: str
     deadline: str
 
 
-HealthState = Literal["waiting", "passed", "failed"]
+HealthState = Literal["waiting", "passed", "failed", "refused", "replaced"]
+"""`refused`: a device's self-test failed, which the model itself is to blame for. `replaced`: the group has another
+deployment by now, so that nothing can be said of this one. `failed` is every other end."""
 
 
 class Health(TypedDict):
     state: HealthState
     reasons: list[str]
+
+
+class RolledBack(TypedDict):
+    """What the canary group has now, as the end of a sentence about its devices."""
+
+    outcome: str
 
 
 class ModelReport(TypedDict):

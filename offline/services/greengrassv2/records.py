@@ -30,18 +30,20 @@ def now() -> datetime:
 
 @dataclass
 class ComponentVersion:
-    """One immutable version. `recipe` has the digests of its artifacts, as the service computed them."""
+    """One immutable version. `recipe` has the digests of its artifacts, as the service computed them; `failure` is why
+    it could not make it."""
 
     arn: str
     recipe: Recipe
     created: datetime
     tags: dict[str, str]
+    failure: str = ""
 
     @property
     def status(self) -> dict[str, Any]:
         ready = now() >= self.created + DEPLOYABLE_AFTER
-        state = "DEPLOYABLE" if ready else "REQUESTED"
-        return {"componentState": state, "message": "NONE", "errors": {}, "vendorGuidance": "ACTIVE"}
+        state = "FAILED" if self.failure else "DEPLOYABLE" if ready else "REQUESTED"
+        return {"componentState": state, "message": self.failure or "NONE", "errors": {}, "vendorGuidance": "ACTIVE"}
 
 
 @dataclass
