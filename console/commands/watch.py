@@ -1,6 +1,7 @@
 """`watch`: follow a round, or the compilation of a model from elsewhere, until it ends."""
 
 import argparse
+from typing import Final
 
 from botocore.exceptions import ClientError
 
@@ -9,18 +10,21 @@ from console.clients import Clients, clients, load_settings
 from console.devices import DeviceReader
 from console.errors import Refusal
 from console.executions import Execution, Follower, check_round, execution_arn
-from console.following import follow, require_success
+from console.following import follow, keep_last, require_success
 from console.project import Project
 from console.screen import Screen, device_rows
 from reefloop.contracts import COMPILATION, MODEL_VERSION, PACKAGES
+
+_RECOUNT_SECONDS: Final = 60.0
 
 
 def run(options: argparse.Namespace) -> int:
     account = clients(load_settings(options.stage).region)
     project = Project.find(account)
     arn = _of_model(account, project, options.model) if options.model else _find(account, project, options.round_)
-    devices = DeviceReader(account, project)
-    execution = follow(Follower(account, project), arn, beside=lambda: device_rows(devices.read()))
+    devices = DeviceReader(account, project, recount_seconds=_RECOUNT_SECONDS)
+    beside = keep_last("devices", lambda: device_rows(devices.read()))
+    execution = follow(Follower(account, project), arn, beside=beside)
     for one in execution.walk():
         if one.stage == COMPILATION:
             outcomes.show(Screen(), one.output.get(PACKAGES) or _left_behind(account, project, one))
