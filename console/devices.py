@@ -1,5 +1,6 @@
 """What the project's devices say about themselves: their core device, and the records that they sent."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +13,14 @@ from reefloop.deployment import records
 from reefloop.deployment.records import Stored
 
 DAY_SECONDS: Final = 86_400.0
+NEVER_CONNECTED: Final = "never connected"
 _PAGE: Final = 100
 
 
 @dataclass(frozen=True)
 class Device:
-    """One core device. `health` is Greengrass's word; the rest is the device's own ("" and 0 at first).
+    """One thing of the base group. `health` is Greengrass's word, NEVER_CONNECTED where it has no core device of that
+    name; the rest is the device's own ("" and 0 at first).
 
     `frames` and `alerts` are those of the last day. `status` is the body of its newest health record, {} before it.
     """
@@ -38,15 +41,20 @@ class Device:
 
 @dataclass
 class DeviceReader:
-    """Reads the devices and their records."""
+    """Reads the devices and their records.
+
+    `recount_seconds` is how old the numbers of a device's last day may be: a reader that is asked for a picture every
+    few seconds need not read a whole day of records for each.
+    """
 
     clients: Clients
     project: Project
-    _base_group_arn: str = ""
+    recount_seconds: float = 0.0
+    _counted: dict[str, tuple[float, int, tuple[Stored, ...]]] = field(default_factory=dict, init=False)
 
     def read(self) -> list[Device]:
-        """Every core device of the project's base group, sorted by name."""
-        return [self._device(core) for core in sorted(self._cores(), key=lambda core: core["coreDeviceThingName"])]
+        """Every member of the project's base group, sorted by name, whatever Greengrass knows of it."""
+        return [self._device(thing) for thing in sorted(self._things())]
 
     def summaries(self, thing: str, *, days: float = 1) -> Sequence[Mapping[str, Any]]:
         """The bodies of the summaries that a device sent in the last days, oldest first."""
@@ -92,32 +100,51 @@ class DeviceReader:
     def _table(self) -> str:
         return self.project.output("deployment", "RecordsTable")
 
-    def _cores(self) -> Iterator[Mapping[str, Any]]:
+    def _things(self) -> Iterator[str]:
+        """The members of the base group, from the group itself.
+
+        Greengrass would list the core devices on which a deployment to the group has once succeeded, members or not:
+        it hides those in trouble. https://docs.aws.amazon.com/greengrass/v2/APIReference/API_ListCoreDevices.html
+        """
         group = self.project.optional("deployment", "BaseGroup").rsplit("/", 1)[-1]
         if not group:
             return
-        if not self._base_group_arn:
-            answer = self.clients("iot").describe_thing_group(thingGroupName=group)
-            self._base_group_arn = answer["thingGroupArn"]
-        pages = self.clients("greengrassv2").get_paginator("list_core_devices")
-        for page in pages.paginate(thingGroupArn=self._base_group_arn):
-            yield from page["coreDevices"]
+        pages = self.clients("iot").get_paginator("list_things_in_thing_group")
+        for page in pages.paginate(thingGroupName=group):
+            yield from page["things"]
 
-    def _device(self, core: Mapping[str, Any]) -> Device:
-        thing = core["coreDeviceThingName"]
+    def _health(self, thing: str) -> str:
+        client = self.clients("greengrassv2")
+        try:
+            return str(client.get_core_device(coreDeviceThingName=thing)["status"])
+        except client.exceptions.ResourceNotFoundException:
+            return NEVER_CONNECTED
+
+    def _device(self, thing: str) -> Device:
         found = self.status(thing)
         status = found.body if found else {}
         model = status.get("model", {})
+        frames, alerts = self._last_day(thing)
         return Device(
             thing=thing,
-            health=core["status"],
+            health=self._health(thing),
             model_version=model.get("version", ""),
             self_test=model.get("self_test", ""),
             reason=model.get("reason", ""),
-            frames=sum(summary["frames"] for summary in self.summaries(thing)),
-            alerts=tuple(self.records(thing, "alert", days=1)),
+            frames=frames,
+            alerts=alerts,
             status=status,
         )
+
+    def _last_day(self, thing: str) -> tuple[int, tuple[Stored, ...]]:
+        """The frames and the alerts of a device's last day, or what they were a short while ago."""
+        now = time.monotonic()
+        at, frames, alerts = self._counted.get(thing, (-math.inf, 0, ()))
+        if now - at >= self.recount_seconds:
+            frames = sum(summary["frames"] for summary in self.summaries(thing))
+            alerts = tuple(self.records(thing, "alert", days=1))
+            self._counted[thing] = now, frames, alerts
+        return frames, alerts
 
 
 def _below(last: Stored, since: float) -> str:

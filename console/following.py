@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from console.errors import Failure
 from console.executions import RUNNING, SUCCEEDED, Execution, Follower, reasons
 from console.screen import Row, Screen, execution_rows
@@ -32,6 +34,22 @@ def follow(follower: Follower, arn: str, *, beside: Callable[[], Iterable[Row]] 
     for row in execution_rows(execution):
         screen.keep(row)
     return execution
+
+
+def keep_last(what: str, read: Callable[[], Iterable[Row]]) -> Callable[[], list[Row]]:
+    """`read` for `follow` to show beside the execution, which goes on whatever becomes of it: when the account does not
+    answer, the rows before stay, and one more says why."""
+    last: list[Row] = []
+
+    def rows() -> list[Row]:
+        nonlocal last
+        try:
+            last = list(read())
+        except (ClientError, BotoCoreError) as error:
+            return [*last, Row(what, "not read", str(error))]
+        return last
+
+    return rows
 
 
 def require_success(execution: Execution) -> None:

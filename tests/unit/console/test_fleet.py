@@ -1,19 +1,21 @@
 """What the console shows of devices is what the table of their records has."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Any
 
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from console.cli import main
 from console.devices import Device, DeviceReader
 from console.fleet import Report, troubles
+from console.following import keep_last
 from console.project import Project
-from console.screen import Screen, device_rows
+from console.screen import Row, Screen, device_rows
 from offline.account import Account
 from offline.services import greengrassv2
 from offline.services.greengrassv2.records import Core
@@ -101,6 +103,60 @@ def test_a_device_that_said_nothing_yet_has_no_model(sea: Sea, camera: str) -> N
     assert [row.detail for row in device_rows([device])] == ["no model yet, 0 frames"]
 
 
+def test_every_member_of_the_base_group_is_shown_and_nobody_else(sea: Sea, camera: str) -> None:
+    iot, group = sea.account.client("iot"), sea.project.output("deployment", "BaseGroup")
+    new, gone = any_thing(), sea.device()
+    iot.create_thing(thingName=new)
+    iot.add_thing_to_thing_group(thingGroupName=group, thingName=new)
+    iot.remove_thing_from_thing_group(thingGroupName=group, thingName=gone)
+    assert sea.reader.read() == sorted(
+        (Device(camera, "HEALTHY"), Device(new, "never connected")), key=lambda one: one.thing
+    )
+
+
+def test_a_device_in_trouble_from_the_first_is_shown(sea: Sea) -> None:
+    """Greengrass lists only those on which a deployment to the group has succeeded."""
+    thing, group = any_thing(), sea.project.output("deployment", "BaseGroup")
+    sea.account.client("iot").create_thing(thingName=thing)
+    sea.account.client("iot").add_thing_to_thing_group(thingGroupName=group, thingName=thing)
+    books = greengrassv2.backend("us-east-1")
+    books.register(Core(thing, "linux", "amd64", "aws_nucleus_lite", "2.5.1", "UNHEALTHY"))
+    assert sea.reader.read() == [Device(thing, "UNHEALTHY")]
+
+
+@pytest.mark.parametrize(("recount_seconds", "counted"), [(0, 1200), (3600, 600)])
+def test_a_picture_has_the_newest_status_and_counts_as_old_as_they_may_be(
+    sea: Sea, camera: str, recount_seconds: float, counted: int
+) -> None:
+    reader = replace(sea.reader, recount_seconds=recount_seconds)
+    boot = any_boot()
+    sea.say(camera, "summary", 1, boot=boot, frames=600)
+    reader.read()
+    sea.say(camera, "summary", 2, boot=boot, frames=600)
+    sea.say(camera, "health", 1, boot=boot)
+    (device,) = reader.read()
+    assert (device.self_test, device.frames) == ("passed", counted)
+
+
+def test_what_is_shown_beside_an_execution_stays_when_the_account_does_not_answer() -> None:
+    error = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "Query")
+    answers: list[list[Row] | Exception] = [[Row("device reef-1", "HEALTHY", "")], error, []]
+
+    def read() -> list[Row]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    rows = keep_last("devices", read)
+    (before,) = rows()
+    stayed, told = rows()
+    assert stayed == before
+    assert (told.what, told.status) == ("devices", "not read")
+    assert "slow down" in told.detail
+    assert rows() == []
+
+
 def test_records_are_read_from_the_newest_back_and_told_oldest_first(sea: Sea) -> None:
     thing, first, second = any_thing(), any_boot(), any_boot()
     for boot, days in ((first, (9, 8, 3)), (second, (2, 1, 0))):
@@ -165,11 +221,11 @@ def test_watching_shows_alerts_what_was_sent_and_what_waits(sea: Sea, camera: st
     for seq in range(1, 8):
         sea.say(camera, "alert", seq, boot=boot, species=f"shark-{seq}")
     sea.say(camera, "summary", 1, boot=boot)
-    sea.say(camera, "health", 1, boot=boot, evicted={"frame": 3})
+    sea.say(camera, "health", 1, boot=boot, evicted={"frame": 3}, uplink={"uploader": "a frame is too large"})
     device, *alerts = device_rows(sea.reader.read())
     assert device.line.endswith(
         "self-test passed, 600 frames, 0.01 MB of 1.00 MB sent in an hour, 3 records, 1 frames wait, "
-        "3 evicted for want of space"
+        "3 given up unsent, for want of space or budget, uploader: a frame is too large"
     )
     assert [row.status for row in alerts] == [f"shark-{seq}" for seq in range(3, 8)]
     assert alerts[0].detail.startswith("93.0% at 20")
