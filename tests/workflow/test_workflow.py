@@ -247,7 +247,7 @@ def test_a_model_that_fails_on_the_canary_goes_back_and_never_reaches_the_fleet(
     packages = [broken_package(deployed, good["packages"][0]["key"], version, "broken")]
     broken = deployed.register("broken", test_accuracy="0.5", test_objects="10")
     with ExitStack() as ending:
-        ending.callback(deployed.client("sagemaker").delete_model_package, ModelPackageName=broken)
+        ending.callback(reject, deployed, broken)
         ending.enter_context(deployed.device("buoy-1"))
         assert deployed.run("deployment", good, "good-model")["status"] == "SUCCEEDED"
         fleet = deployed_model(deployed, "FleetGroup")
@@ -259,10 +259,41 @@ def test_a_model_that_fails_on_the_canary_goes_back_and_never_reaches_the_fleet(
         assert "buoy-1" in execution["cause"]
         assert deployed_model(deployed, "FleetGroup") == fleet
         assert deployed_model(deployed, "CanaryGroup") == fleet
+        package = deployed.client("sagemaker").describe_model_package(ModelPackageName=broken)
+        assert package["ModelApprovalStatus"] == "Rejected"
+        assert "buoy-1: the self-test of broken failed" in package["ApprovalDescription"]
         status = deployed.devices.status("buoy-1")
         assert status
         model = status.body["model"]
         assert model["self_test"] == "failed" or model["version"] == version
+
+
+def test_canaries_that_nobody_could_judge_go_back_and_the_model_stays_approved(
+    deployed: Deployed, turned: dict[str, Any]
+) -> None:
+    deployed.device("buoy-2")  # which is never turned on
+    canaries = {"thingName": "buoy-2", "thingGroupName": deployed.project.thing_groups["CanaryGroup"]}
+    packages = turned["output"]["compilation"]["packages"]
+    unjudged = deployed.register("unjudged", test_accuracy="0.5", test_objects="10")
+    with ExitStack() as ending:
+        ending.callback(reject, deployed, unjudged)
+        ending.callback(deployed.client("iot").remove_thing_from_thing_group, **canaries)
+        deployed.account.faults.refuse("greengrassv2:ListEffectiveDeployments", "AccessDeniedException", "not today")
+
+        execution = deployed.run("deployment", {"model_version": "unjudged", "packages": packages}, "unjudged")
+
+        assert (execution["status"], execution["error"]) == ("FAILED", "CanaryFailed")
+        assert "which go back to the fleet's: version 1." in execution["cause"]
+        assert "CheckCanary ended with" in execution["cause"]
+        assert "not today" in execution["cause"]
+        assert deployed_model(deployed, "CanaryGroup") == deployed_model(deployed, "FleetGroup")
+        package = deployed.client("sagemaker").describe_model_package(ModelPackageName=unjudged)
+        assert package["ModelApprovalStatus"] == "Approved"
+
+
+def reject(deployed: Deployed, package: str) -> None:
+    """So that it is nobody's champion. It is not deleted: its number names a component version."""
+    deployed.client("sagemaker").update_model_package(ModelPackageArn=package, ModelApprovalStatus="Rejected")
 
 
 def deployed_model(deployed: Deployed, group: str) -> str:
