@@ -152,14 +152,6 @@ def test_pixels_of_a_camera_become_the_same_input_as_the_image_that_holds_them(t
     assert np.array_equal(live, preprocess.to_input(buffer.getvalue(), SHAPE))
 
 
-def test_what_is_sent_of_a_frame_is_its_own_file_or_a_jpeg_of_its_pixels() -> None:
-    assert preprocess.encoded(Frame("a.png", 0.0, content=b"as it is")) == b"as it is"
-    pixels = np.full((48, 64, 3), 99, np.uint8)
-    sent = Image.open(io.BytesIO(preprocess.encoded(Frame("camera", 0.0, pixels=pixels))))
-    assert (sent.format, sent.size) == ("JPEG", (64, 48))
-    assert np.asarray(sent).mean() == pytest.approx(99, abs=1)
-
-
 def test_a_frame_of_nothing_is_unreadable() -> None:
     with pytest.raises(Unreadable, match="neither bytes nor pixels"):
         preprocess.to_input(Frame("empty", 0.0), SHAPE)

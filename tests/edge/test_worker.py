@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from classifier import spool
+from classifier.budget import Budget
 from classifier.clock import ManualClock
 from classifier.configuration import Configuration
 from classifier.frames import Frame
@@ -14,9 +16,12 @@ from classifier.messages import check
 from classifier.pipeline.health import Health
 from classifier.pipeline.worker import FAILURES_IN_A_ROW, Broken, Taken, Work, Worker
 from classifier.spool import Message, Upload
+from classifier.uplink.uploader import Uploader
 
 from tests.edge.device import THING, Camera, Oracle
 from tests.edge.model_packages import image
+
+BOOT = "1800000000000-00000001"
 
 
 class Bench:
@@ -82,7 +87,7 @@ def test_a_frame_that_the_model_is_unsure_of_is_sent_as_it_is(bench: Bench) -> N
 
 
 @pytest.mark.parametrize(
-    ("form", "ending"), [("PNG", ".png"), ("JPEG", ".jpg"), ("MPO", ".jpg"), ("WEBP", ".webp"), ("TIFF", ".tif")]
+    ("form", "ending"), [("PNG", ".png"), ("JPEG", ".jpg"), ("MPO", ".jpg"), ("WEBP", ".jpg"), ("TIFF", ".jpg")]
 )
 @pytest.mark.parametrize("name", ["unsure-crab-1.php", "unsure-crab-1", "unsure-crab-1." + "é" * 200, "unsure-crab-.."])
 def test_the_key_of_a_frame_ends_by_what_it_is_whatever_its_file_is_called(
@@ -99,6 +104,21 @@ def test_a_frame_of_pixels_is_sent_as_jpeg(bench: Bench) -> None:
     assert upload.key.endswith(".jpg")
     assert upload.content[:2] == b"\xff\xd8"
     assert upload.metadata["reason"] == "unknown"
+
+
+def test_a_frame_that_the_budget_could_never_pay_for_is_sent_smaller(bench: Bench, tmp_path: Path) -> None:
+    bench.configured(bytes_per_hour=100_000)
+    noise = np.random.default_rng(1).integers(0, 256, (600, 800, 3), np.uint8)
+    (upload,) = bench.see("unsure-squid-1.jpg", pixels=noise).entries
+    assert isinstance(upload, Upload)
+    opened = spool.open(tmp_path / "spool", clock=bench.clock, boot=BOOT, max_bytes=1 << 24)
+    opened.add([upload])
+    budget = Budget(opened, bench.clock, per_hour=100_000, per_day=10_000_000)
+    sent: list[str] = []
+    budget.spend("health", 10_000)  # as every device does
+    Uploader(lambda key, *_: sent.append(key), opened, budget, bench.clock).step()
+    opened.close()
+    assert sent == [upload.key]
 
 
 def test_without_a_bucket_no_frame_is_sent(bench: Bench) -> None:

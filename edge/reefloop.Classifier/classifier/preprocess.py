@@ -14,18 +14,11 @@ from PIL import Image
 
 from classifier.frames import Frame, Unreadable
 
-ENDINGS: Final = {
-    "BMP": ".bmp",
-    "GIF": ".gif",
-    "JPEG": ".jpg",
-    "PNG": ".png",
-    "PPM": ".ppm",
-    "TIFF": ".tif",
-    "WEBP": ".webp",
-}
-"""Of the names of files, by format."""
-FORMATS: Final = tuple(ENDINGS)
+FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What cameras write, by Pillow's names. It knows forty more, among them some that start other programs."""
+SHOWN: Final = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}
+"""What people can be shown as it is, and how the names of such files end; an MPO is a JPEG with more pictures behind
+the first: https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-input.html"""
 DEEP: Final = ("I", "F")
 """Grey values of 16 bits and more, of which Pillow keeps 0 to 255 and makes the rest white."""
 MAXIMUM_PIXELS: Final = 64_000_000
@@ -36,7 +29,9 @@ MAXIMUM_SCANNED: Final = 2_000_000_000
 """Pixels times scans of a JPEG. A progressive one has about ten scans; each passes over the whole picture, in however
 few bytes: https://libjpeg-turbo.org/pmwiki/uploads/About/TwoIssueswiththeJPEGStandard.pdf"""
 START_OF_SCAN: Final = b"\xff\xda"
-JPEG_QUALITY: Final = 90
+SMALLER: Final = ((65_500, 90), (65_500, 75), (1920, 75), (1280, 75), (960, 70), (640, 70), (480, 60), (320, 60))
+"""The longest side in pixels and the quality of a JPEG, tried in turn until it is short enough. 65,500 is the longest
+that libjpeg writes; at 320 people still see what swims there."""
 
 # Pillow warns above this and raises above twice as much, by what the header says and by what follows, as in a GIF.
 Image.MAX_IMAGE_PIXELS = MAXIMUM_PIXELS // 2
@@ -54,22 +49,35 @@ def to_input(picture: Frame | bytes, shape: tuple[int, int, int, int]) -> npt.ND
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[np.newaxis])
 
 
-def encoded(frame: Frame) -> bytes:
-    """A frame's image file: its own bytes, or its pixels as a JPEG."""
-    if frame.content is not None:
-        return frame.content
-    buffer = io.BytesIO()
-    _image(frame).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return buffer.getvalue()
+def encoded(frame: Frame, *, most_bytes: int) -> tuple[bytes, str]:
+    """A frame as people are shown it, and how the name of its file ends: by what it is, whatever it was called.
+
+    Its own bytes if they are a JPEG or PNG of at most `most_bytes`, else a JPEG of the pixels that the model saw, as
+    much smaller as it has to be; where not even the smallest is short enough, that one.
+    """
+    content = frame.content
+    if content is not None and len(content) <= most_bytes and (ending := SHOWN.get(_form(content))):
+        return content, ending
+    try:
+        image = _image(frame)
+    except Unreadable:  # for want of memory, as it could be classified: it goes as it came
+        return content or b"", ""
+    for side, quality in SMALLER:
+        image.thumbnail((side, side))
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=quality, comment=b"")  # of a GIF, it may be longer than a JPEG's can
+        if buffer.tell() <= most_bytes:
+            break
+    return buffer.getvalue(), ".jpg"
 
 
-def ending(content: bytes) -> str:
-    """How the name of an image's file ends: by what it is, whatever it was called."""
+def _form(content: bytes) -> str:
+    """The format of an image's bytes, by Pillow's name; empty for none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                return ENDINGS.get(str(image.format), ".jpg")  # an MPO is a JPEG with more pictures behind the first
+                return str(image.format)
         except OSError:
             return ""
 

@@ -1,6 +1,7 @@
 """Replay: the component over recorded frames, in simulated time, and what it would have sent."""
 
 import json
+import sys
 import tempfile
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
@@ -195,7 +196,7 @@ class Everything:
 
 
 def _content(frame: Frame) -> bytes:
-    return frame.content if frame.content is not None else preprocess.encoded(frame)
+    return frame.content if frame.content is not None else preprocess.encoded(frame, most_bytes=sys.maxsize)[0]
 
 
 def _sent(sent: Sent) -> str:

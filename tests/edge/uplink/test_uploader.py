@@ -1,5 +1,6 @@
 """Frames on their way to S3: which goes, what an error means for it and for the others, and what it costs."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,7 @@ from classifier.uplink.uploader import (
     NotUploaded,
     Uploader,
     ascii_only,
+    room,
 )
 
 from offline.broker import Broker, Link
@@ -166,13 +168,28 @@ def test_a_frame_waits_for_the_budget_and_then_goes(rig: Rig) -> None:
     assert rig.waiting == 0
 
 
-def test_a_frame_that_could_never_be_paid_for_is_given_up_and_counted(rig: Rig) -> None:
+def test_a_frame_that_could_never_be_paid_for_is_given_up_counted_and_told(rig: Rig) -> None:
     rig.add("huge", value=9.0, size=700_000)
+    assert rig.uploader.step() == 0
+    assert re.search(r"700000 bytes is lost.* 743192, and bytes_per_hour and .* at most 600000", rig.uploader.trouble)
     rig.add("small")
     rig.run(2.0)
     assert rig.store.tried == ["small"]
     assert rig.spool.evicted["frame"] == 1
     assert rig.waiting == 0
+
+
+@pytest.mark.parametrize(("per_hour", "per_day"), [(1_000_000, 10_000_000), (50_000, 50_000), (10**9, 100_000)])
+def test_a_frame_that_has_room_leaves_beside_the_messages_of_the_hour(rig: Rig, per_hour: int, per_day: int) -> None:
+    rig.budget.configure(per_hour=per_hour, per_day=per_day)
+    assert rig.budget.spend("health", min(per_hour, per_day) // 5)
+    rig.add("a", size=room(per_hour=per_hour, per_day=per_day))
+    rig.uploader.step()
+    assert list(rig.store.objects) == ["a"]
+
+
+def test_where_the_budget_is_too_small_for_any_frame_there_is_no_room() -> None:
+    assert room(per_hour=10_000, per_day=10_000) == 0
 
 
 # ---- S3 -------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from classifier.pipeline.health import Health
 from classifier.policy import Policy, Sighting, Ticked
 from classifier.sources import Source
 from classifier.spool import Entry, Message, Upload
+from classifier.uplink import uploader
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Worker:
     ) -> None:
         """`state` is that of the policy of an earlier life."""
         self._thing, self._clock, self._health = thing, clock, health
-        self._results, self._uploads = configuration.results_mib > 0, bool(configuration.bucket)
+        self._take_up(configuration)
         self._policy = Policy(configuration, seed=seed)
         if state:
             self._policy.restore(state)
@@ -89,7 +90,7 @@ class Worker:
     def configure(self, configuration: Configuration) -> None:
         """Go on with other values, and with what was seen so far."""
         with self._lock:
-            self._results, self._uploads = configuration.results_mib > 0, bool(configuration.bucket)
+            self._take_up(configuration)
             self._policy.configure(configuration)
 
     def handle(self, taken: Taken, model: Model, *, wanted: Callable[[], bool] = lambda: True) -> Work | None:
@@ -127,6 +128,10 @@ class Worker:
         with self._lock:
             self._count_missed()
             return self._due(self._policy.finish(self._clock.elapsed())) or Work(state=self._policy.state())
+
+    def _take_up(self, configuration: Configuration) -> None:
+        self._results, self._uploads = configuration.results_mib > 0, bool(configuration.bucket)
+        self._most_bytes = uploader.room(per_hour=configuration.bytes_per_hour, per_day=configuration.bytes_per_day)
 
     def _count_missed(self) -> None:
         if missed := self._health.missed.take():
@@ -170,9 +175,9 @@ class Worker:
         return Work(entries=tuple(entries), state=self._policy.state()) if entries else None
 
     def _upload(self, frame: Frame, answer: Answer, version: str, reason: str, **more: Any) -> Upload:
-        """The frame as it came. Its key is its content, so that the same frame is the same object however often."""
-        content = preprocess.encoded(frame)
-        name = hashlib.sha256(content).hexdigest()[:16] + preprocess.ending(content)
+        """The frame as people are shown it. Its key is its content: the same frame is the same object however often."""
+        content, ending = preprocess.encoded(frame, most_bytes=self._most_bytes)
+        name = hashlib.sha256(content).hexdigest()[:16] + ending
         metadata = {
             "reason": reason,
             "frame": frame.name,

@@ -19,7 +19,7 @@ from botocore.exceptions import (
     NoCredentialsError,
 )
 
-from classifier.budget import Budget
+from classifier.budget import SHARES, Budget
 from classifier.clock import Clock
 from classifier.spool import Spool, StoredUpload
 from classifier.uplink.backoff import Backoff
@@ -173,7 +173,11 @@ class Uploader:
             return IDLE_SECONDS
         size = cost(upload)
         if size > self._budget.most("frame"):
-            log.warning("%s is lost: it costs %d bytes, and frames may never cost that much", upload.key, size)
+            self.trouble = (
+                f"a frame of {len(upload.content)} bytes is lost: to send it costs {size}, and bytes_per_hour and "
+                f"bytes_per_day leave at most {self._budget.most('frame')} for frames"
+            )
+            log.warning("%s: %s", upload.key, self.trouble)
             self._spool.discard(upload.id)
             return 0.0
         if not self._budget.spend("frame", size):
@@ -211,6 +215,15 @@ class Uploader:
 def cost(upload: StoredUpload) -> int:
     """Bytes on the link for one attempt, both ways."""
     return int(len(upload.content) * SEGMENTS) + OVERHEAD_BYTES
+
+
+def room(*, per_hour: int, per_day: int) -> int:
+    """The most bytes that a frame should have under such a budget, so as to leave at all.
+
+    It takes half of what frames may spend: messages count in the same window, so that one that needed all of it would
+    wait for ever, and with it every frame of less value.
+    """
+    return max(0, int((min(per_hour, per_day) * SHARES["frame"] / 2 - OVERHEAD_BYTES) / SEGMENTS))
 
 
 def ascii_only(text: str) -> str:
