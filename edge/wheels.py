@@ -9,6 +9,7 @@ Each asks the package index that pip is set up for; requirements.txt says nothin
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,9 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 HERE: Final = Path(__file__).resolve().parent
 DIRECT: Final = HERE / "requirements.in"
@@ -44,28 +48,62 @@ class Wheel:
     version: str
     file: str
     sha256: str
+    needs: tuple[str, ...] = ()
+    """What it requires, as its metadata says: name, versions, environment marker."""
 
 
 def resolve(arguments: Sequence[str], *, python: str, architecture: str) -> list[Wheel]:
     """What pip would install on such a device.
 
     Raises:
-        SystemExit: nothing meets the requirements; pip says why.
+        SystemExit: nothing meets the requirements, as pip says, or something that such a device needs is missing.
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         pip("install", "--dry-run", "--ignore-installed", "--report", str(report), "--target", folder,
             *target(python, architecture), *arguments)  # fmt: skip
         found: Mapping[str, Any] = json.loads(report.read_text())
-    return [
+    wheels = [
         Wheel(
             name=each["metadata"]["name"],
             version=each["metadata"]["version"],
             file=each["download_info"]["url"].rpartition("/")[2],
             sha256=each["download_info"]["archive_info"]["hashes"]["sha256"],
+            needs=tuple(each["metadata"].get("requires_dist", ())),
         )
         for each in found["install"]
     ]
+    if missing := unmet(wheels, python=python, architecture=architecture):
+        raise SystemExit(f"Python {python} {architecture} needs {'; '.join(missing)}: name it in {DIRECT}")
+    return wheels
+
+
+def unmet(wheels: Sequence[Wheel], *, python: str, architecture: str) -> list[str]:
+    """What some of the wheels need on such a device and none of them is.
+
+    pip takes environment markers from the Python that runs it, whatever --python-version and --platform say:
+    https://github.com/pypa/pip/issues/11664
+    """
+    device = {
+        "extra": "",
+        "implementation_name": "cpython",
+        "os_name": "posix",
+        "platform_machine": architecture,
+        "platform_python_implementation": "CPython",
+        "platform_system": "Linux",
+        "python_full_version": f"{python}.0",
+        "python_version": python,
+        "sys_platform": "linux",
+    }
+    versions = {canonicalize_name(wheel.name): wheel.version for wheel in wheels}
+    missing = []
+    for wheel in wheels:
+        for need in map(Requirement, wheel.needs):
+            version = versions.get(canonicalize_name(need.name))
+            wanted = need.marker is None or need.marker.evaluate(device)
+            if wanted and (version is None or not need.specifier.contains(version, prereleases=True)):
+                missing.append(f"{need} (for {wheel.name}; there is {version or 'none'})")
+    return missing
 
 
 def target(python: str, architecture: str) -> Iterator[str]:
@@ -121,10 +159,15 @@ def check(combinations: Sequence[tuple[str, str]]) -> None:
 
 
 def download(combinations: Sequence[tuple[str, str]]) -> None:
-    WHEELS.mkdir(exist_ok=True)
-    for python, architecture in combinations:
-        pip("download", "--require-hashes", "--no-deps", "--dest", str(WHEELS), *target(python, architecture),
-            "--requirement", str(LOCKED))  # fmt: skip
+    """All that is in the folder goes to every device: what an earlier call fetched is replaced."""
+    with tempfile.TemporaryDirectory(dir=HERE, prefix=".wheels-") as folder:
+        draft = Path(folder) / WHEELS.name
+        draft.mkdir()
+        for python, architecture in combinations:
+            pip("download", "--require-hashes", "--no-deps", "--dest", str(draft), *target(python, architecture),
+                "--requirement", str(LOCKED))  # fmt: skip
+        shutil.rmtree(WHEELS, ignore_errors=True)
+        draft.rename(WHEELS)
     files = [path for path in WHEELS.iterdir() if path.suffix == ".whl"]
     print(f"{WHEELS}: {len(files)} wheels, {sum(path.stat().st_size for path in files) / 1e6:.0f} MB")
 

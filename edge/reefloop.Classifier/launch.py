@@ -135,9 +135,10 @@ def fetch(python: Path, *, downloads: Path) -> None:
 
 def prune(environment: Path) -> None:
     """Delete all environments but this one and the one used last before it: a rollback must not need a link to the
-    internet. This one stays whatever the clock says, which on many a device begins in 1970."""
+    internet. This one stays whatever the clock says, which on many a device begins in 1970; one that was never filled
+    is not the one before."""
     others = [path for path in environment.parent.iterdir() if path != environment]
-    for folder in sorted(others, key=lambda path: path.stat().st_mtime)[:-1]:
+    for folder in sorted(others, key=lambda path: ((path / "ready").exists(), path.stat().st_mtime))[:-1]:
         shutil.rmtree(folder, ignore_errors=True)
 
 

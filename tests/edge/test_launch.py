@@ -225,6 +225,16 @@ def test_the_environment_that_a_rollback_went_back_to_stays_when_the_next_versio
     assert [folder.exists() for folder in (first, second, third)] == [True, False, True]
 
 
+def test_an_environment_that_could_not_be_filled_takes_no_place_of_one_that_was_used(
+    quick: ModuleType, tmp_path: Path
+) -> None:
+    first = put_in_force(quick, tmp_path, "one", at=1.0)
+    half = put_in_force(quick, tmp_path, "two", at=2.0)
+    (half / "ready").unlink()
+    put_in_force(quick, tmp_path, "three", at=3.0)
+    assert [folder.exists() for folder in (first, half)] == [True, False]
+
+
 def test_a_new_environment_stays_though_the_clock_begins_in_1970(quick: ModuleType, tmp_path: Path) -> None:
     for name in ("one", "two", "three"):
         folder = put_in_force(quick, tmp_path, name, at=4_000_000_000.0)

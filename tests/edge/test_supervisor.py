@@ -328,7 +328,15 @@ def test_a_changed_configuration_applies_without_a_restart(device: Device) -> No
     device.configure(summary_seconds=3600, frames_per_second=2)
     started = device.start()
     eventually(lambda: bool(device.nucleus.callbacks) and serving(device))
-    device.nucleus.change(watch_list="crab", alert_frames="1", bytes_per_hour="20000", spool_mib=7, inference_threads=3)
+    of_other_sources = {"frames_per_second": 9, "still_seconds": 9}
+    device.nucleus.change(
+        watch_list="crab",
+        alert_frames="1",
+        bytes_per_hour="20000",
+        spool_mib=7,
+        inference_threads=3,
+        **of_other_sources,
+    )
     device.until(lambda: device.shelf.configured[-1].watch_list == ("crab",))
     device.camera.see("crab-1.jpg")
     eventually(lambda: [alert["species"] for alert in device.spooled("alert")] == ["crab"])
@@ -337,6 +345,15 @@ def test_a_changed_configuration_applies_without_a_restart(device: Device) -> No
     assert store is not None
     eventually(lambda: store.budget.most("alert") == 20_000)
     assert len(device.opened) == 1, "the source is what it was"
+
+
+def test_a_folder_that_is_looked_at_more_often_is_opened_anew(device: Device) -> None:
+    device.configure(source="folder:frames")
+    device.start()
+    eventually(lambda: bool(device.nucleus.callbacks) and serving(device))
+    device.nucleus.change(poll_seconds=0.5)
+    device.until(lambda: len(device.opened) == 2)
+    assert device.opened[-1].poll_seconds == 0.5
 
 
 def test_another_source_is_opened_once_the_frames_of_the_one_before_are_dealt_with(device: Device) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import json
 import re
 import sys
 from importlib import metadata
@@ -91,6 +92,63 @@ def test_wheels_of_several_devices_become_one_pin_with_all_their_hashes(wheels: 
 def test_two_versions_for_two_devices_are_refused(wheels: ModuleType) -> None:
     with pytest.raises(SystemExit, match=r"one pin has to do for every device.*\['1', '2'\]"):
         wheels.locked([wheels.Wheel("a", version, "a.whl", "0" * 64) for version in ("1", "2")])
+
+
+def test_what_only_another_python_or_processor_needs_is_found_missing(wheels: ModuleType) -> None:
+    needs = (
+        'old>=2; python_version < "3.12"',
+        'arm; platform_machine == "aarch64"',
+        'windows; sys_platform == "win32"',
+        'test; extra == "tests"',
+    )
+    found = [wheels.Wheel("a", "1", "a.whl", "0" * 64, needs), wheels.Wheel("Old", "1", "o.whl", "0" * 64)]
+    missing = {
+        device: [text.split(";")[0] for text in wheels.unmet(found, python=device[0], architecture=device[1])]
+        for device in (("3.11", "x86_64"), ("3.13", "x86_64"), ("3.13", "aarch64"))
+    }
+    assert missing == {("3.11", "x86_64"): ["old>=2"], ("3.13", "x86_64"): [], ("3.13", "aarch64"): ["arm"]}
+
+
+def test_a_check_fails_where_pip_leaves_out_what_the_device_needs(
+    wheels: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pip(*arguments: str) -> None:
+        """Runs under a Python that needs no `new`."""
+        item = {
+            "metadata": {"name": "a", "version": "1", "requires_dist": ['new; python_version >= "3.13"']},
+            "download_info": {"url": "a.whl", "archive_info": {"hashes": {"sha256": "0" * 64}}},
+        }
+        Path(arguments[arguments.index("--report") + 1]).write_text(json.dumps({"install": [item]}))
+
+    monkeypatch.setattr(wheels, "pip", pip)
+    wheels.check([("3.12", "x86_64")])
+    with pytest.raises(SystemExit, match=r"Python 3\.13 x86_64 needs new.* \(for a; there is none\)"):
+        wheels.check([("3.13", "x86_64")])
+
+
+def test_wheels_that_are_fetched_take_the_place_of_earlier_ones_once_all_have_come(
+    wheels: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheels, "HERE", tmp_path)
+    monkeypatch.setattr(wheels, "WHEELS", tmp_path / "wheels")
+    come = True
+
+    def pip(*arguments: str) -> None:
+        if not come:
+            raise SystemExit("pip found no such wheels")
+        name = "new" + arguments[arguments.index("--python-version") + 1]
+        (Path(arguments[arguments.index("--dest") + 1]) / f"{name}.whl").touch()
+
+    monkeypatch.setattr(wheels, "pip", pip)
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / "old.whl").touch()
+    wheels.download([("3.11", "x86_64"), ("3.12", "x86_64")])
+    assert {path.name for path in (tmp_path / "wheels").iterdir()} == {"new3.11.whl", "new3.12.whl"}
+    come = False
+    with pytest.raises(SystemExit):
+        wheels.download([("3.13", "x86_64")])
+    assert {path.name for path in (tmp_path / "wheels").iterdir()} == {"new3.11.whl", "new3.12.whl"}
+    assert [path.name for path in tmp_path.iterdir()] == ["wheels"], "no draft stays"
 
 
 def test_pip_is_asked_for_another_device_and_for_wheels_alone(wheels: ModuleType) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from typing import Final
 
+from classifier import sources
 from classifier.pipeline.chores import configured
 from classifier.pipeline.health import memory_mib
 from classifier.pipeline.parts import Parts, Surroundings
@@ -40,8 +41,6 @@ LIMITS: Final = {
     "announcer": 60.0,
 }
 """Seconds after which a stage counts as stuck."""
-_OF_A_SOURCE: Final = ("source", "frames_per_second", "still_seconds", "keep_frames", "poll_seconds")
-"""What a source is opened with."""
 _OF_A_MODEL: Final = ("worker", "models")
 """Stages that hang for what a model does."""
 
@@ -150,7 +149,8 @@ class Supervisor:
         # A model may take as long as its budget, and on a busy device longer.
         budget_seconds = self._configuration.latency_budget_ms / 1000
         self.stages["worker"].limit_seconds = max(LIMITS["worker"], 10 * budget_seconds)
-        return any(getattr(before, name) != getattr(self._configuration, name) for name in _OF_A_SOURCE)
+        used = "source", *sources.USED[before.source.partition(":")[0]]
+        return any(getattr(before, name) != getattr(self._configuration, name) for name in used)
 
     def _too_much_memory(self) -> str:
         """What is held, once it has been too much for a while: to decode a large picture takes much for a moment."""

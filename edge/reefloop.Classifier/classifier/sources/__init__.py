@@ -12,8 +12,15 @@ from classifier.sources.recorded import Recorded
 from classifier.sources.source import Source
 from classifier.sources.video import Video
 
-__all__ = ["Source", "open"]
+__all__ = ["USED", "Source", "open"]
 
+USED: Final = {
+    "folder": ("poll_seconds", "keep_frames"),
+    "video": ("frames_per_second",),
+    "still": ("still_seconds",),
+    "stream": ("frames_per_second",),
+}
+"""What a kind of source is opened with, beside its address."""
 _OWN: Final = frozenset({"done", "unreadable", "models", "results", "spool", "venv", "downloads"})
 """Folders in the work folder."""
 
@@ -41,7 +48,7 @@ def open(configuration: Configuration, work: Path, clock: Clock, *, replayed: bo
         )
     address = Address(rest, folder=work)
     if kind == "video":
-        mark = None if replayed else work / "video-done.json"
+        mark = None if replayed else work / "video.json"
         return Video(address, clock=clock, frames_per_second=configuration.frames_per_second, mark=mark)
     if kind == "still":
         return Still(address, clock=clock, seconds=configuration.still_seconds)
