@@ -135,6 +135,10 @@ class Account:
         found: dict[str, Any] = self.greengrass.get_deployment(deploymentId=latest["deploymentId"])
         return found
 
+    def components(self, group_arn: str) -> dict[str, str]:
+        """The versions of the components that a group is to have."""
+        return {name: part["componentVersion"] for name, part in self.deployment(group_arn)["components"].items()}
+
     def device_ran(self, thing: str, deployment_id: str, status: str = "SUCCEEDED", reason: str = "") -> None:
         """A core device tells Greengrass how a deployment fared."""
         books = greengrassv2.backend(REGION)

@@ -7,15 +7,13 @@ from typing import Any
 
 import pytest
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError
 from rich.console import Console
 
 from console.cli import main
 from console.devices import Device, DeviceReader
 from console.fleet import Report, troubles
-from console.following import keep_last
 from console.project import Project
-from console.screen import Row, Screen, device_rows
+from console.screen import Screen, device_rows
 from offline.account import Account
 from offline.services import greengrassv2
 from offline.services.greengrassv2.records import Core
@@ -136,25 +134,6 @@ def test_a_picture_has_the_newest_status_and_counts_as_old_as_they_may_be(
     sea.say(camera, "health", 1, boot=boot)
     (device,) = reader.read()
     assert (device.self_test, device.frames) == ("passed", counted)
-
-
-def test_what_is_shown_beside_an_execution_stays_when_the_account_does_not_answer() -> None:
-    error = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "Query")
-    answers: list[list[Row] | Exception] = [[Row("device reef-1", "HEALTHY", "")], error, []]
-
-    def read() -> list[Row]:
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    rows = keep_last("devices", read)
-    (before,) = rows()
-    stayed, told = rows()
-    assert stayed == before
-    assert (told.what, told.status) == ("devices", "not read")
-    assert "slow down" in told.detail
-    assert rows() == []
 
 
 def test_records_are_read_from_the_newest_back_and_told_oldest_first(sea: Sea) -> None:
