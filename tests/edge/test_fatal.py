@@ -5,6 +5,7 @@ import signal
 from multiprocessing import get_context
 from pathlib import Path
 
+import pytest
 from classifier.pipeline.fatal import InHand
 
 
@@ -36,6 +37,14 @@ def test_a_file_that_was_survived_may_come_again(tmp_path: Path) -> None:
 def test_files_at_which_one_process_each_ended_are_all_tried(tmp_path: Path) -> None:
     for number in (1, 2, 1, 2, 1):
         assert InHand(tmp_path / "in-hand").take(f"{number}.jpg")
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "ab.jpg"])
+def test_what_is_left_of_a_longer_name_does_not_matter(tmp_path: Path, name: str) -> None:
+    InHand(tmp_path / "in-hand").take("é" * 40)
+    for _ in range(2):
+        assert InHand(tmp_path / "in-hand").take(name)
+    assert not InHand(tmp_path / "in-hand").take(name)
 
 
 def test_a_note_that_cannot_be_kept_or_makes_no_sense_keeps_nothing_back(tmp_path: Path) -> None:

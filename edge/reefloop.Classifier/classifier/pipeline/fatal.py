@@ -25,7 +25,7 @@ class InHand:
         self._file, self._deaths, self._name = -1, 0, ""
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
-            deaths, _, self._name = os.pread(self._file, _LONGEST, 0).decode().partition("\n")[0].partition(" ")
+            deaths, _, self._name = os.pread(self._file, _LONGEST, 0).partition(b"\n")[0].decode().partition(" ")
             self._deaths = int(deaths or 0)
         except (OSError, ValueError) as error:
             log.debug("%s is not readable: %s", path, error)
