@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,7 @@ def test_a_model_that_fails_again_and_again_is_broken(bench: Bench) -> None:
         bench.see("faulty-1.jpg")
     with pytest.raises(Broken, match="fails on every frame: RuntimeError: the runtime is upset"):
         bench.see("faulty-1.jpg")
+    assert bench.see("faulty-1.jpg").fault, "one that is loaded anew begins anew"
 
 
 @pytest.mark.parametrize("name", ["crab-1.jpg", "broken-1.jpg", "faulty-1.jpg"])
@@ -220,6 +222,14 @@ def test_results_are_there_when_they_are_asked_for(bench: Bench) -> None:
     assert (result.frame, result.label, result.model_version) == ("crab-1.jpg", "crab", "m1")
     bench.worker.configure(Configuration())
     assert bench.see("crab-2.jpg").result is None
+
+
+def test_whoever_brings_another_configuration_does_not_wait_for_a_worker_that_hangs(bench: Bench) -> None:
+    bringing = threading.Thread(target=bench.worker.configure, args=(Configuration(),), daemon=True)
+    with bench.worker._lock:
+        bringing.start()
+        bringing.join(30)
+        assert not bringing.is_alive()
 
 
 def test_a_state_that_makes_no_sense_does_no_harm(bench: Bench) -> None:

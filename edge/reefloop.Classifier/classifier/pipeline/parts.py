@@ -107,11 +107,9 @@ class Parts:
     def apply(self, configuration: Configuration) -> None:
         """Have every part but the source work by another configuration."""
         self.health_wanted.set()
-        for part in (self.worker_step, self._spool_step):
+        for part in (self.worker, self._spool_step, self.keeper):
             if part is not None:
                 part.configure(configuration)
-        if self.keeper is not None:
-            self.keeper.configure(configuration)
 
     def _spool(self, _: threading.Event) -> Step:
         configuration = self.configuration
@@ -149,6 +147,7 @@ class Parts:
                 state=recalled(self._policy_state),
                 seed=secrets.randbits(64),
             )
+            self.worker.configure(self.configuration)  # it may have changed while the disk was slow
         else:
             # The one before hung or failed in the runtime.
             self.models.give_up()
@@ -161,7 +160,6 @@ class Parts:
             end=end,
             fatal=self._fatal,
         )
-        self.worker_step.configure(self.configuration)
         return self.worker_step
 
     def _source(self, end: threading.Event) -> Step:

@@ -97,25 +97,18 @@ class WorkerStep:
         self._worker, self._frames, self._works, self._serving, self._end = worker, frames, works, serving, end
         self._fatal = fatal
         self._done: list[Work] = []
-        self._configuration: Latest[Configuration] = Latest()
 
     @property
     def idle(self) -> bool:
         return self.in_hand is None and not self._done
-
-    def configure(self, configuration: Configuration) -> None:
-        """From the next frame on. Any thread may call it."""
-        self._configuration.put(configuration)
 
     def step(self) -> float:
         if not self._handed_on():
             return 0.0
         model = self._serving()
         taken = self._frames.take(wait_seconds=WAIT_SECONDS) if model else None
-        # Both may have changed while a frame was waited for.
+        # It may have changed while a frame was waited for.
         model = self._serving() or model
-        if configuration := self._configuration.take():
-            self._worker.configure(configuration)
         if due := self._worker.look(model.package.version if model else ""):
             self._done.append(due)
         if model and taken:

@@ -14,6 +14,7 @@ from classifier.configuration import Configuration
 from classifier.frames import Frame, Unreadable
 from classifier.models.model import Answer, Model
 from classifier.pipeline.health import Health
+from classifier.pipeline.queues import Latest
 from classifier.policy import Policy, Sighting, Ticked
 from classifier.sources import Source
 from classifier.spool import Entry, Message, Upload
@@ -78,6 +79,7 @@ class Worker:
     ) -> None:
         """`state` is that of the policy of an earlier life."""
         self._thing, self._clock, self._health = thing, clock, health
+        self._asked: Latest[Configuration] = Latest()
         self._take_up(configuration)
         self._policy = Policy(configuration, seed=seed)
         if state:
@@ -88,10 +90,8 @@ class Worker:
         self._lock = threading.Lock()
 
     def configure(self, configuration: Configuration) -> None:
-        """Go on with other values, and with what was seen so far."""
-        with self._lock:
-            self._take_up(configuration)
-            self._policy.configure(configuration)
+        """Go on with other values, and with what was seen so far, from the next look on. Any thread may call it."""
+        self._asked.put(configuration)
 
     def handle(self, taken: Taken, model: Model, *, wanted: Callable[[], bool] = lambda: True) -> Work | None:
         """Classify a frame. None once the answer is not `wanted` any more, as the thread was given up meanwhile.
@@ -119,6 +119,9 @@ class Worker:
         """What is due by now, before a frame that the model of this version will classify, or without one: the end of
         a window, the draw of an audit."""
         with self._lock:
+            if configuration := self._asked.take():
+                self._take_up(configuration)
+                self._policy.configure(configuration)
             self._policy.model = version or self._policy.model
             self._count_missed()
             return self._due(self._policy.tick(self._clock.elapsed()))
@@ -140,6 +143,7 @@ class Worker:
     def _failed(self, taken: Taken, error: Exception) -> Work:
         self._failures += 1
         if self._failures >= FAILURES_IN_A_ROW:
+            self._failures = 0
             raise Broken(f"the model fails on every frame: {type(error).__name__}: {error}") from None
         return Work(taken, fault=f"the model failed on it: {type(error).__name__}: {error}")
 
