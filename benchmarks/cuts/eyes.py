@@ -16,8 +16,8 @@ from classifier.clock import Clock, SystemClock
 from classifier.configuration import Configuration
 from classifier.frames import Frame
 from classifier.messages import Record
-from classifier.models.keeper import Outcome
 from classifier.models.model import Answer
+from classifier.models.outcome import Outcome
 from classifier.pipeline.parts import Surroundings
 from classifier.pipeline.stage import Step
 from classifier.pipeline.steps import Store

@@ -15,8 +15,8 @@ from classifier.clock import ManualClock
 from classifier.configuration import Configuration
 from classifier.frames import Frame, Unreadable
 from classifier.messages import Record
-from classifier.models.keeper import Outcome
 from classifier.models.model import Answer
+from classifier.models.outcome import Outcome
 from classifier.pipeline.memory import remember
 from classifier.pipeline.parts import Surroundings
 from classifier.pipeline.supervisor import Supervisor

@@ -8,7 +8,7 @@ import pytest
 from classifier.clock import ManualClock
 from classifier.configuration import Configuration
 from classifier.messages import check
-from classifier.models.keeper import Outcome
+from classifier.models.outcome import Outcome
 from classifier.pipeline import chores
 from classifier.pipeline.chores import (
     Configurations,
@@ -163,6 +163,16 @@ def test_a_runtime_that_was_given_up_serves_no_more_until_it_is_loaded_anew() ->
     assert modelling.shelf.reloads == 1
     assert modelling.models.serving is not None
     assert modelling.models.serving is not first
+
+
+def test_what_came_of_a_model_is_told_though_the_runtime_is_given_up_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    modelling = Modelling()
+    modelling.step.step()
+    poll = modelling.shelf.poll
+    monkeypatch.setattr(modelling.shelf, "poll", lambda: modelling.models.give_up() or poll())
+    modelling.step.step()
+    assert modelling.models.serving is None
+    assert modelling.models.told["self_test"] == "passed"
 
 
 def test_a_model_stage_that_was_given_up_serves_nothing() -> None:

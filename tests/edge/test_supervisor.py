@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from classifier.configuration import Configuration
 from classifier.frames import Unreadable
+from classifier.models import proof
 from classifier.pipeline import supervisor as module
 from classifier.pipeline.steps import LIVE_FRAMES, Store
 from classifier.pipeline.supervisor import LIMITS, LOST_SECONDS, MEMORY_SECONDS
@@ -296,11 +298,15 @@ def test_an_end_for_want_of_a_nucleus_says_nothing_against_a_model_on_probation(
     assert device.shelf.clean
 
 
-@pytest.mark.parametrize(("name", "suspect"), [("source", False), ("worker", True)])
+@pytest.mark.parametrize(
+    ("name", "budget_ms", "suspect"),
+    [("source", 1000, False), ("worker", 1000, True), ("worker", 600_000, True), ("models", 1000, True)],
+)
 def test_a_stage_that_hangs_again_and_again_is_the_models_matter_only_where_the_model_runs(
-    device: Device, name: str, suspect: bool
+    device: Device, name: str, budget_ms: float, suspect: bool
 ) -> None:
     release = threading.Event()
+    device.configure(latency_budget_ms=budget_ms)
     started = device.start()
     eventually(lambda: serving(device))
     hangs = SimpleNamespace(step=lambda: release.wait(30) and 0.0, close=int)
@@ -308,6 +314,7 @@ def test_a_stage_that_hangs_again_and_again_is_the_models_matter_only_where_the_
     started.stages[name].renew()
     for _ in range(MOST_PER_HOUR):
         wait_until_stuck(device, name)
+    assert started.beyond_help() == f"{name} was stuck 3 times within an hour"
     assert started.model_is_suspect is suspect
     release.set()
 
@@ -322,6 +329,31 @@ def test_run_ends_with_code_0_when_told_to_stop(device: Device) -> None:
     device.running = False
     assert device.shelf.clean
     assert device.spooled("summary")[0]["frames"] == 1
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_signal_ends_the_process_in_whatever_moment_it_comes(
+    device: Device, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """A signal's handler runs in the main thread, between any two of its steps, while that may hold a lock."""
+    started, steps, codes = device.start(), iter(range(1000)), list[int]()
+    device.end()
+    for name in ("start", "look", "last_words"):
+        monkeypatch.setattr(started, name, lambda: None)
+
+    def strike(_frame: Any, event: str, _function: Any) -> None:
+        if event in ("c_call", "c_return") and next(steps) == step:
+            sys.setprofile(None)
+            started.stop()
+
+    def run() -> None:
+        sys.setprofile(strike)
+        codes.append(started.run())
+
+    main = threading.Thread(target=run, daemon=True)
+    main.start()
+    main.join(30)
+    assert codes == [0]
 
 
 def test_a_changed_configuration_applies_without_a_restart(device: Device) -> None:
@@ -476,6 +508,10 @@ def test_the_log_of_results_has_a_line_for_every_frame(device: Device) -> None:
         ("squid-2.jpg", "squid", "m1"),
     ]
     assert set(lines[0]) == {"frame", "label", "probability", "model_version", "at"}
+
+
+def test_a_model_stage_does_not_count_as_stuck_while_it_proves_the_two_models_that_it_holds(device: Device) -> None:
+    assert device.start().stages["models"].limit_seconds > 2 * proof.SECONDS
 
 
 def test_every_stage_has_a_limit(device: Device) -> None:

@@ -16,7 +16,7 @@ from classifier.clock import ManualClock
 from classifier.configuration import Configuration
 from classifier.frames import Unreadable
 from classifier.messages import Ack, Record, pack_ack, unpack
-from classifier.models.keeper import Outcome
+from classifier.models.outcome import Outcome
 from classifier.pipeline.parts import Parts, Surroundings
 from classifier.pipeline.stage import Step
 from classifier.pipeline.worker import Taken

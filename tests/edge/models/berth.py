@@ -12,7 +12,8 @@ from classifier.clock import ManualClock
 from classifier.configuration import Configuration
 from classifier.frames import Frame
 from classifier.models import proof
-from classifier.models.keeper import Keeper, Outcome
+from classifier.models.keeper import Keeper
+from classifier.models.outcome import Outcome
 from classifier.models.package import Refused
 from classifier.models.proof import Limits
 from classifier.models.prove import prove

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from classifier.models import proof
 from classifier.models.model import load
-from classifier.models.package import Refused, claimed_version, read, verify
+from classifier.models.package import MOST_TRIED, Golden, Refused, claimed_version, read, verify
 from classifier.models.proof import Limits, Proof
 from classifier.policy.sighting import LONGEST_LABEL
 
@@ -135,6 +137,46 @@ def test_a_runtime_that_the_package_holds_nothing_for_is_refused_with_those_that
     package = model_packages.write(tmp_path / "package", compiled=GOOD)
     with pytest.raises(Refused, match="nothing for the runtime 'dlr'; it holds onnxruntime-compiled, onnxruntime-port"):
         load(package, "dlr", threads=1)
+
+
+def test_of_many_golden_images_a_few_are_tried_which_are_spread_evenly(tmp_path: Path) -> None:
+    package = read(model_packages.write(tmp_path / "package"))
+    assert package.tried == package.golden
+    many = replace(package, golden=tuple(Golden(Path(str(number)), ()) for number in range(1000)))
+    numbers = [int(golden.image.name) for golden in many.tried]
+    assert (len(numbers), numbers[0]) == (MOST_TRIED, 0)
+    assert {after - before for before, after in zip(numbers, [*numbers[1:], 1000], strict=True)} == {31, 32}
+
+
+def test_a_model_of_many_classes_takes_no_longer_to_prove_and_to_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = model_packages.write(tmp_path / "package")
+    rewrite_golden(package, lambda golden: golden.extend(golden * 99))
+    checked: list[Golden] = []
+    for module in ("model", "prove"):
+        monkeypatch.setattr(f"classifier.models.{module}.check", lambda run, package, golden: checked.append(golden))
+    load(package, "onnxruntime-portable", threads=1)
+    assert len(checked) == MOST_TRIED
+    here(package, "onnxruntime-portable", LIMITS)
+    assert len(checked) == 2 * MOST_TRIED
+
+
+@pytest.mark.parametrize(("hangs", "given"), [(True, [300, 300]), (False, [300, 600])])
+def test_a_way_to_run_it_that_hangs_takes_no_time_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: bool, given: list[float]
+) -> None:
+    now, shares = [1000.0], list[float]()
+    monkeypatch.setattr(proof, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def fail(folder: Path, runtime: str, limits: Limits) -> float:
+        shares.append(limits.seconds)
+        now[0] += limits.seconds if hangs else 0
+        raise Refused("not done in time")
+
+    with pytest.raises(Refused, match="not done in time"):
+        proof.of(model_packages.write(tmp_path / "package", compiled=GOOD), LIMITS, judge=fail)
+    assert shares == given
 
 
 def proved(package: Path) -> Proof:

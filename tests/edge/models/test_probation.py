@@ -1,17 +1,22 @@
-"""A new model under which the component keeps ending goes, and the one before it comes back."""
+"""A new model that keeps failing, or under which the component keeps ending, goes: the one before it comes back."""
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from classifier.models.keeper import Outcome
+from classifier.models.keeper import Keeper
+from classifier.models.outcome import Outcome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.edge.models.berth import Berth, serving
 
-WENT = "the component ended 2 times within 300 seconds of serving it; the model before it serves again"
+WENT = (
+    "on probation it failed 2 times: it hung, failed on every frame, or the component ended; "
+    "the model before it serves again"
+)
 
 
 @pytest.fixture
@@ -46,6 +51,105 @@ def test_one_unclean_end_is_borne(berth: Berth) -> None:
     for _ in range(3):
         berth.crash()
     assert serving(berth.started()) == "m2"
+
+
+def given_up(keeper: Keeper) -> Outcome | None:
+    """It hung or failed on every frame; what was said of that."""
+    keeper.reload()
+    return keeper.poll()
+
+
+def test_a_model_that_is_given_up_twice_makes_way_at_once_for_the_one_before(berth: Berth) -> None:
+    keeper = berth.started()
+    assert given_up(keeper) is None
+    assert serving(keeper) == "m2"
+    assert gone(given_up(keeper))
+    assert serving(keeper) == "m1"
+    assert len(berth.copies) == 1
+    assert keeper.poll() is None, "said once, though the link still leads there"
+    assert serving(berth.started()) == "m1"
+
+
+def test_probation_begins_anew_with_a_model_that_is_given_up(berth: Berth) -> None:
+    keeper = berth.started()
+    for _ in range(2):
+        berth.clock.advance(299)
+        assert keeper.poll() is None
+        outcome = given_up(keeper)
+    assert gone(outcome)
+    assert serving(keeper) == "m1"
+
+
+def test_a_model_that_is_given_up_once_may_stay(berth: Berth) -> None:
+    keeper = berth.started()
+    berth.clock.advance(299)
+    given_up(keeper)
+    berth.clock.advance(300)
+    keeper.poll()
+    for _ in range(3):
+        assert given_up(keeper) is None
+    assert serving(keeper) == "m2"
+
+
+def test_two_hangs_of_a_model_with_much_time_for_a_frame_are_within_probation(berth: Berth) -> None:
+    berth.configuration = replace(berth.configuration, latency_budget_ms=60_000)
+    keeper = berth.started()
+    frame_seconds = 600
+    for _ in range(2):
+        berth.clock.advance(frame_seconds + 1)
+        keeper.poll()
+        outcome = given_up(keeper)
+    assert gone(outcome)
+
+
+def test_an_unclean_end_and_a_model_that_is_given_up_are_two_failures(berth: Berth) -> None:
+    berth.crash()
+    assert gone(given_up(berth.started()))
+
+
+def test_that_a_model_was_given_up_outlives_a_clean_end(berth: Berth) -> None:
+    keeper = berth.started()
+    given_up(keeper)
+    keeper.ended_cleanly()
+    berth.crash()
+    assert gone(berth.keeper().start())
+
+
+def test_the_first_model_of_all_is_loaded_anew_however_often_it_is_given_up(tmp_path: Path) -> None:
+    berth = Berth(tmp_path)
+    berth.deploy("m1")
+    keeper = berth.started()
+    for _ in range(5):
+        assert given_up(keeper) is None
+    assert serving(keeper) == "m1"
+
+
+def test_other_threads_are_no_failure(berth: Berth) -> None:
+    keeper = berth.started()
+    for threads in (2, 3, 4):
+        keeper.configure(replace(berth.configuration, inference_threads=threads))
+        assert not gone(keeper.poll())
+    assert serving(keeper) == "m2"
+
+
+def test_a_model_that_fails_serves_no_more_even_where_the_one_before_has_rotted(berth: Berth) -> None:
+    (before,) = berth.copies
+    keeper = berth.started()
+    (berth.models / before / "model.onnx").write_bytes(b"rotten")
+    given_up(keeper)
+    assert gone(given_up(keeper))
+    assert serving(keeper) == ""
+
+
+def test_a_disk_that_takes_nothing_keeps_no_failing_model(berth: Berth, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    keeper = berth.started()
+    monkeypatch.setattr(os, "fsync", full)
+    given_up(keeper)
+    assert gone(given_up(keeper))
+    assert serving(keeper) == "m1"
 
 
 def test_a_model_that_went_is_not_tried_again_and_told_of_at_every_start(berth: Berth) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,14 @@ def test_output_without_end_fills_no_memory() -> None:
 def test_a_good_package_passes(tmp_path: Path) -> None:
     package = model_packages.write(tmp_path / "package")
     assert 0 < in_own_process(package, PORTABLE, LIMITS) < 1000
+
+
+def test_no_budget_lets_a_proof_take_longer_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+    monkeypatch.setattr(proof, "judged", lambda _, *, seconds: given.append(seconds) or 1.0)
+    slow = replace(LIMITS, latency_budget_ms=600_000)
+    in_own_process(model_packages.write(tmp_path / "package"), PORTABLE, slow)
+    assert given == [proof.SECONDS]
 
 
 def test_what_the_process_found_is_what_is_told(tmp_path: Path) -> None:

@@ -13,9 +13,8 @@ import contextlib
 import logging
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import onnxruntime
 
@@ -25,6 +24,7 @@ from classifier.models import probation, proof
 from classifier.models.copies import Copies
 from classifier.models.link import Link
 from classifier.models.model import Model, load
+from classifier.models.outcome import Outcome
 from classifier.models.package import Refused, claimed_version, fingerprint, verify
 from classifier.models.probation import Probation
 from classifier.models.proof import Limits, Proof
@@ -33,33 +33,13 @@ log = logging.getLogger(__name__)
 
 MACHINERY: Final = f"onnxruntime {onnxruntime.__version__}, Python {platform.python_version()}, {platform.machine()}"
 """What a proof holds for; after an update of the component, what serves is proved anew."""
-_REASON_CHARACTERS: Final = 400
-"""A reason travels in a health record, which is small."""
 
 Prove = Callable[[Path, Limits], Proof]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a model: the one that passed, or why `version` did not."""
-
-    version: str
-    model: Model | None
-    reason: str = ""
-
-    @classmethod
-    def passed(cls, model: Model) -> Self:
-        log.info("model %s serves on %s", model.package.version, model.runtime)
-        return cls(model.package.version, model)
-
-    @classmethod
-    def refused(cls, version: str, reason: str) -> Self:
-        log.warning("model %s is refused: %s", version, reason)
-        return cls(version, None, reason[:_REASON_CHARACTERS])
-
-
 class Keeper:
-    """`serving` is None until a first model has passed its self-test; who classifies reads it for every frame.
+    """`serving` is None until a first model has passed its self-test, and where the last one failed on probation; who
+    classifies reads it for every frame.
 
     `start`, then `poll` again and again, are called by one thread and may take minutes; the other methods return at
     once and may be called by any.
@@ -82,15 +62,16 @@ class Keeper:
         self._limits = self._applied = Limits.of(configuration)
         self._probation = Probation(folder / "state.json", process)
         self._told = ""
-        self._since, self._stale = 0.0, False
+        self._since, self._stale, self._given_up = 0.0, False, False
 
     def configure(self, configuration: Configuration) -> None:
         """From the next look on: what the link leads to is judged by these limits, what serves gets its threads."""
         self._limits = Limits.of(configuration)
 
     def reload(self) -> None:
-        """At the next look what serves is loaded anew: this instance hangs, or fails at every frame."""
-        self._stale = True
+        """At the next look what serves is loaded anew: this instance hangs, or fails at every frame. On probation that
+        is a failure, and may be the last."""
+        self._given_up = True
 
     def ended_cleanly(self) -> None:
         """The component ends because it was told to: that says nothing against a model on probation."""
@@ -105,27 +86,12 @@ class Keeper:
             self._copies.discard()
         last = self._told = self._copies.good()
         first, reason = self._probation.first_choice(last, self._copies.names())
-        failed = last if reason else ""
-        gone = self._probation.state.refusal
-        for name in dict.fromkeys([first, self._before(), *self._copies.names()]):
-            if name and not (gone and name == gone.model):
-                try:
-                    self.serving = self._opened(name)
-                    break
-                except (OSError, Refused) as error:
-                    failed, reason = failed or name, reason or f"the last good model no longer passes: {error}"
-        self._since = self._clock.elapsed()
-        outcome = Outcome.passed(self.serving) if self.serving else None
-        if failed:
-            outcome = Outcome.refused(claimed_version(self._copies.path(failed)), reason)
-        if self.serving:
-            with contextlib.suppress(OSError):
-                self._copies.point(self._name)
-            self._prune()
-        return outcome
+        return self._begun(first, failed=last if reason else "", reason=reason)
 
     def poll(self) -> Outcome | None:
         """Look at the link; None when it leads where it led before, or nowhere."""
+        if went := self._gone_back():
+            return went
         self._pass_probation()
         self._apply_limits()
         source = self._link.look()
@@ -154,6 +120,26 @@ class Keeper:
         """The copy to go back to from the next model: what serves or, if that is on trial itself, the one before."""
         trial = self._probation.state.trial
         return trial.before if trial and self._name in ("", trial.model) else self._name
+
+    def _begun(self, first: str, *, failed: str, reason: str) -> Outcome | None:
+        """Serve the `first` copy, or else another; `failed` is the one that does not serve any more, for a `reason`."""
+        gone = self._probation.state.refusal
+        for name in dict.fromkeys([first, self._before(), *self._copies.names()]):
+            if name and not (gone and name == gone.model):
+                try:
+                    self.serving = self._opened(name)
+                    break
+                except (OSError, Refused) as error:
+                    failed, reason = failed or name, reason or f"the last good model no longer passes: {error}"
+        self._since = self._clock.elapsed()
+        outcome = Outcome.passed(self.serving) if self.serving else None
+        if failed:
+            outcome = Outcome.refused(claimed_version(self._copies.path(failed)), reason)
+        if self.serving:
+            with contextlib.suppress(OSError):
+                self._copies.point(self._name)
+            self._prune()
+        return outcome
 
     def _opened(self, name: str) -> Model:
         folder = self._copies.path(name)
@@ -217,9 +203,23 @@ class Keeper:
         self._probation.proved(name, found, MACHINERY, present=self._copies.names())
         return found
 
+    def _gone_back(self) -> Outcome | None:
+        """What came of it that the model which serves was given up; None if it is loaded anew."""
+        if not self._given_up:
+            return None
+        self._given_up, self._since = False, self._clock.elapsed()
+        failed, before = self._name, self._before()
+        if reason := self._probation.failed(failed, self._copies.names()):
+            self.serving = None
+            return self._begun(before, failed=failed, reason=reason)
+        self._stale = True
+        return None
+
     def _pass_probation(self) -> None:
         trial = self._probation.state.trial
-        if trial and trial.model == self._name and self._clock.elapsed() - self._since >= probation.SECONDS:
+        # A model that hangs at its first frame and, loaded anew, at its second is noticed within that time.
+        seconds = max(probation.SECONDS, 2 * self._limits.frame_seconds)
+        if trial and trial.model == self._name and self._clock.elapsed() - self._since >= seconds:
             try:
                 self._probation.set(None)
             except OSError as error:

@@ -95,7 +95,7 @@ def load(folder: Path, runtime: str, *, threads: int, notes: str = "") -> Model:
     verify(folder)
     package = read(folder)
     run = runtimes.load(runtime, package, threads=threads)
-    for golden in package.golden:
+    for golden in package.tried:
         check(run, package, golden)
     return Model(package, runtime, run, notes=notes)
 

@@ -14,6 +14,8 @@ from typing import Any
 from classifier.policy.sighting import LONGEST_LABEL
 
 SUMS = "SHA256SUMS"
+MOST_TRIED = 32
+"""Golden images. There is one per class and more, and a model of a thousand classes is proved in as many minutes."""
 REQUIRED = ("model.onnx", "labels.json", "model.json", "package.json", "golden/golden.json")
 
 
@@ -45,6 +47,12 @@ class Package:
     golden: tuple[Golden, ...]
     unknown_above_energy: float | None = None
     """What has a higher energy than this is like nothing that the model was trained on; None knows no such bound."""
+
+    @property
+    def tried(self) -> tuple[Golden, ...]:
+        """The golden images that prove the model on this device: all, or `MOST_TRIED` that are spread evenly."""
+        count = min(len(self.golden), MOST_TRIED)
+        return tuple(self.golden[number * len(self.golden) // count] for number in range(count))
 
 
 def fingerprint(folder: Path) -> str:

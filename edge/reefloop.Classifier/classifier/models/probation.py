@@ -1,12 +1,14 @@
-"""A new model is on probation for its first minutes: if the component keeps ending under it, the one before comes back.
+"""A new model is on probation for its first minutes: if it keeps failing, the one before comes back.
 
-What is counted is processes that began to serve it and did not come to a clean end. A crash, a kill by the watchdog or
-by the kernel, and a power cut look the same from here, so two power cuts within five minutes of a new model's start
-send it back too: the one before serves, and the new one is not tried again until the link leads to other content. A
-device whose power is cut every few minutes has to end the component by SIGTERM first, or new models never stay. The
-first model of all has none before it: it serves on, however often the component ends.
+What is counted is processes that began to serve it and did not come to a clean end, and times that it hung or failed on
+every frame and was loaded anew. A crash, a kill by the watchdog or by the kernel, and a power cut look the same from
+here, so two power cuts within five minutes of a new model's start send it back too: the one before serves, and the new
+one is not tried again until the link leads to other content. A device whose power is cut every few minutes has to end
+the component by SIGTERM first, or new models never stay. The first model of all has none before it: it serves on,
+however often it fails.
 """
 
+import logging
 import threading
 import uuid
 from collections.abc import Collection
@@ -17,9 +19,11 @@ from typing import Any, Final
 from classifier.models.proof import Proof
 from classifier.models.state import Refusal, State, Trial
 
+log = logging.getLogger(__name__)
+
 SECONDS: Final = 300.0
 """A model that has served as long in one go is off probation."""
-UNCLEAN_ENDS: Final = 2
+FAILURES: Final = 2
 """As many send it back."""
 PROCESS: Final = uuid.uuid4().hex
 """Names this process, in which there may be one keeper after another."""
@@ -40,20 +44,13 @@ class Probation:
         trial = self.state.trial
         if trial is None or trial.before not in present:
             return last, ""
-        reason = (
-            f"the component ended {trial.begun} times within {SECONDS:.0f} seconds of serving it; the model before it "
-            "serves again"
-        )
+        if trial.begun >= FAILURES and trial.process != self._process:
+            return trial.before, self._refused(trial)
         try:
-            if trial.begun >= UNCLEAN_ENDS and trial.process != self._process:
-                self.refuse(trial.model, reason)
-                return trial.before, reason
             if trial.model == last:
                 self.begin(trial.model, trial.before)
         except OSError as error:
-            if trial.begun < UNCLEAN_ENDS:
-                reason = f"its probation cannot be recorded, so the model before it serves: {error}"
-            return trial.before, reason
+            return trial.before, f"its probation cannot be recorded, so the model before it serves: {error}"
         return last, ""
 
     def begin(self, model: str, before: str) -> None:
@@ -67,6 +64,16 @@ class Probation:
         if not (begun and trial and trial.process == self._process):
             self._update(trial=Trial(model, before, begun + 1, self._process))
         self._counted = model
+
+    def failed(self, model: str, present: Collection[str]) -> str:
+        """`model` hung or failed on every frame in this process: why it goes for that; "" if it may be loaded anew."""
+        trial = self.state.trial
+        if trial is None or trial.model != model or trial.before not in present:
+            return ""
+        if trial.begun >= FAILURES:  # this process is counted already
+            return self._refused(trial)
+        self._remember(trial=replace(trial, begun=trial.begun + 1))
+        return ""
 
     def clean_end(self) -> None:
         """This process ends because it was told to."""
@@ -82,15 +89,6 @@ class Probation:
             self._update(trial=trial)
         self._counted = trial.model if trial else ""
 
-    def refuse(self, model: str, reason: str) -> None:
-        """The model on trial goes. Where the disk does not take that, this process remembers it."""
-        changes = {"trial": None, "refusal": Refusal(model, reason)}
-        try:
-            self._update(**changes)
-        except OSError:
-            self.state = replace(self.state, **changes)  # type: ignore[arg-type]
-            raise
-
     def forgive(self) -> None:
         """A model that went may be tried again when it comes again."""
         if self.state.refusal:
@@ -105,6 +103,23 @@ class Probation:
         known = self.state.proofs if self.state.proved_with == machinery else {}
         kept = {name: known[name] for name in present if name in known}
         self._update(proofs={**kept, model: proof}, proved_with=machinery)
+
+    def _refused(self, trial: Trial) -> str:
+        """Why the model on trial goes from now on."""
+        reason = (
+            f"on probation it failed {trial.begun} times: it hung, failed on every frame, or the component ended; the "
+            "model before it serves again"
+        )
+        self._remember(trial=None, refusal=Refusal(trial.model, reason))
+        return reason
+
+    def _remember(self, **changes: Any) -> None:
+        """Where the disk does not take a change, this process knows it."""
+        try:
+            self._update(**changes)
+        except OSError as error:
+            log.warning("what comes of the model on probation is forgotten with this process: %s", error)
+            self.state = replace(self.state, **changes)
 
     def _update(self, **changes: Any) -> None:
         with self._lock:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -21,6 +21,9 @@ from classifier.models.package import Refused, read
 
 START_SECONDS: Final = 300.0
 """For the process to start and the model to load and warm up: TensorRT builds its engine then, on a small device."""
+SECONDS: Final = 600.0
+"""For all the ways to run a package together. The keeper proves two in one go at the most, those that it holds after an
+update of the component, and its stage must not count as stuck meanwhile."""
 _KEPT_BYTES: Final = 4096
 """Of what the process writes; a library that writes without end fills no memory here."""
 _IMPORT_ROOT: Final = Path(classifier.__file__).resolve().parents[1]
@@ -33,6 +36,13 @@ class Limits:
     threads: int
     latency_budget_ms: float
     memory_mib: int
+    seconds: float = SECONDS
+    """Until it is proved."""
+
+    @property
+    def frame_seconds(self) -> float:
+        """For a frame, after which the model counts as hung: on a busy device it takes longer than its budget."""
+        return max(30.0, 10 * self.latency_budget_ms / 1000)
 
     @classmethod
     def of(cls, configuration: Configuration) -> Self:
@@ -54,7 +64,7 @@ def in_own_process(folder: Path, runtime: str, limits: Limits) -> float:
     Raises:
         Refused: saying what the self-test found wrong, or how its process ended.
     """
-    seconds = START_SECONDS + len(read(folder).golden) * prove.PASSES * limits.latency_budget_ms / 1000
+    needed = START_SECONDS + len(read(folder).tried) * prove.PASSES * limits.latency_budget_ms / 1000
     options = {
         "--runtime": runtime,
         "--threads": limits.threads,
@@ -62,19 +72,21 @@ def in_own_process(folder: Path, runtime: str, limits: Limits) -> float:
         "--memory-mib": limits.memory_mib,
     }
     flat = [str(part) for option in options.items() for part in option]
-    return judged([sys.executable, "-m", prove.__name__, str(folder), *flat], seconds=seconds)
+    return judged([sys.executable, "-m", prove.__name__, str(folder), *flat], seconds=min(needed, limits.seconds))
 
 
 def of(folder: Path, limits: Limits, *, judge: Callable[[Path, str, Limits], float] = in_own_process) -> Proof:
-    """Try the ways to run a verified package, best first.
+    """Try the ways to run a verified package, best first. One that hangs leaves the others their share of the time.
 
     Raises:
-        Refused: none passes; or the package is damaged.
+        Refused: none passes in time; or the package is damaged.
     """
     failures: list[str] = []
-    for runtime in runtimes.names(folder):
+    ways, deadline = runtimes.names(folder), time.monotonic() + limits.seconds
+    for tried, runtime in enumerate(ways):
+        share = (deadline - time.monotonic()) // (len(ways) - tried)
         try:
-            return Proof(runtime, judge(folder, runtime, limits), "; ".join(failures))
+            return Proof(runtime, judge(folder, runtime, replace(limits, seconds=share)), "; ".join(failures))
         except Refused as error:
             failures.append(f"{runtime}: {error}")
     raise Refused("; ".join(failures))

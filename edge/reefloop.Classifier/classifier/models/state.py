@@ -18,9 +18,9 @@ class Trial:
     before: str
     """The model to go back to."""
     begun: int
-    """Processes that began to serve it and have not come to a clean end."""
+    """Processes that began to serve it and have not come to a clean end, and times that it failed in one."""
     process: str
-    """The last of them."""
+    """The last that began to serve it."""
 
 
 @dataclass(frozen=True)

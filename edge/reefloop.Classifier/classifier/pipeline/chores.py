@@ -10,8 +10,9 @@ from classifier import configuration as settings
 from classifier.clock import Clock
 from classifier.configuration import Configuration
 from classifier.masking import masked
-from classifier.models.keeper import Keeper, Outcome
+from classifier.models.keeper import Keeper
 from classifier.models.model import Model
+from classifier.models.outcome import Outcome
 from classifier.pipeline.health import Health
 from classifier.pipeline.memory import recalled, remember
 from classifier.pipeline.queues import Queue
@@ -167,9 +168,9 @@ class ModelStep:
                 self._models.anew.clear()
                 self._keeper.reload()
             outcome = self._keeper.poll()
-        if self._end.is_set() or self._models.anew.is_set():
+        if self._end.is_set():
             return 0.0
-        self._models.serving = self._keeper.serving
+        self._models.serving = None if self._models.anew.is_set() else self._keeper.serving
         if outcome is not None:
             self._models.outcome = outcome
             self._told()

@@ -5,17 +5,19 @@ source ─► frames ─► worker ─► works ─► spool ─► sender, uplo
                    models     health               configuration: from the nucleus, to all of them
 """
 
+import contextlib
 import logging
-import threading
+import queue
 import time
 from typing import Final
 
 from classifier import sources
+from classifier.models.proof import Limits
 from classifier.pipeline.chores import configured
 from classifier.pipeline.health import memory_mib
 from classifier.pipeline.parts import Parts, Surroundings
 from classifier.pipeline.stage import Stage
-from classifier.pipeline.watchdog import Watchdog
+from classifier.pipeline.watchdog import LONGEST_LIMIT_SECONDS, Watchdog
 from classifier.pipeline.worker import Work
 from classifier.uplink.exits import Exits
 
@@ -31,11 +33,11 @@ MEMORY_SECONDS: Final = 30.0
 """A process that holds too much memory for so long will not give it back."""
 LIMITS: Final = {
     "source": 60.0,
-    "worker": 30.0,
+    "worker": 30.0,  # more where a frame may take longer
     "spool": 60.0,
     "sender": 60.0,
     "uploader": 900.0,  # a frame over a thin link
-    "models": 1800.0,  # a model that is copied and proved on a slow disk
+    "models": LONGEST_LIMIT_SECONDS,  # a model that is copied and proved on a slow disk
     "health": 60.0,
     "configuration": 60.0,
     "announcer": 60.0,
@@ -60,7 +62,8 @@ class Supervisor:
             for name, build in self.parts.builders.items()
         }
         self._watchdog = Watchdog(list(self.stages.values()), clock=around.clock, before=self._give_up)
-        self._attention, self._stopped = threading.Event(), False
+        # Not an Event: a signal's handler would wait for a lock that the main thread, which it interrupts, holds.
+        self._stop: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._configuration = self.parts.configuration
         self._troubles: dict[str, str] = {}
         self._lost_at: float | None = None
@@ -69,16 +72,13 @@ class Supervisor:
 
     def stop(self) -> None:
         """End soon. May be called by a signal handler and by any thread."""
-        self._stopped = True
-        self._attention.set()
+        self._stop.put(None)
 
     def run(self) -> int:
         """Work until told to stop; the exit code of the process."""
         self.start()
         reason = ""
-        while not self._stopped and not reason:
-            self._attention.wait(LOOK_SECONDS)
-            self._attention.clear()
+        while not reason and not self._told_to_stop():
             self.look()
             reason = self.beyond_help()
         if reason:
@@ -146,11 +146,17 @@ class Supervisor:
         """Work by the configuration that is in force now; says whether it asks for another source."""
         before, self._configuration = self._configuration, self.parts.configuration
         self.parts.apply(self._configuration)
-        # A model may take as long as its budget, and on a busy device longer.
-        budget_seconds = self._configuration.latency_budget_ms / 1000
-        self.stages["worker"].limit_seconds = max(LIMITS["worker"], 10 * budget_seconds)
+        frame_seconds = Limits.of(self._configuration).frame_seconds
+        self.stages["worker"].limit_seconds = min(frame_seconds, LONGEST_LIMIT_SECONDS)
         used = "source", *sources.USED[before.source.partition(":")[0]]
         return any(getattr(before, name) != getattr(self._configuration, name) for name in used)
+
+    def _told_to_stop(self) -> bool:
+        """Whether to stop, after a second or as soon as that is told."""
+        with contextlib.suppress(queue.Empty):
+            self._stop.get(timeout=LOOK_SECONDS)
+            return True
+        return False
 
     def _too_much_memory(self) -> str:
         """What is held, once it has been too much for a while: to decode a large picture takes much for a moment."""

@@ -13,6 +13,9 @@ log = logging.getLogger(__name__)
 HOUR_SECONDS: Final = 3600.0
 MOST_PER_HOUR: Final = 3
 """A stage that was given up so often in an hour will not come back by itself: only a new process helps."""
+LONGEST_LIMIT_SECONDS: Final = 1500.0
+"""For a stage that may hang; two of them pass within an hour, between the first time that it is given up and the third.
+"""
 STANDSTILL_SECONDS: Final = 10.0
 """The watchdog looks every second; when it did not for so long, nothing ran (a suspended device, SIGSTOP)."""
 
