@@ -111,7 +111,9 @@ def troubles(device: Device) -> Iterator[str]:
     if (spool := status.get("spool", {})).get("place") == "memory":
         yield f"its spool is in memory: {spool['reason']}"
     if evicted := sum(status.get("evicted", {}).values()):
-        yield f"{evicted} evicted for want of space"
+        yield f"{evicted} given up unsent, for want of space or budget"
+    for way, reason in sorted(status.get("uplink", {}).items()):
+        yield f"{way}: {reason}"
     for stage, count in sorted(status.get("restarts", {}).items()):
         yield f"{stage} restarted {count} times"
 
