@@ -17,7 +17,10 @@ from console.text import printable
 from reefloop.contracts import EXPERTS, LABELERS
 
 INTERRUPTED: Final = 130
-_INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Windows has no SIGHUP.
+_INTERRUPTS: Final[Sequence[int]] = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -111,8 +114,9 @@ def _parser() -> Parser:
         command.add_argument("thing", metavar="THING", help="the device's name: letters, digits, hyphens, underscores")
         return command
 
-    add_device = act("add", "make its thing, key, certificate and rights; run again, it changes nothing")
+    add_device = act("add", "make its thing, key, certificate and rights; run again, it makes nothing twice")
     add_device.add_argument("--group", required=True, choices=("canary", "fleet"), help="who gets a new model first")
+    add_device.add_argument("--board", default="", metavar="NAME", help="of a target that is for this kind of board")
     add_device.add_argument(
         "--out", type=Path, metavar="FOLDER", help="for key and certificate (default: devices/THING)"
     )
@@ -137,7 +141,9 @@ def _parser() -> Parser:
 
     destroy = add("destroy", "console.commands.destroy", "remove what the loop made, so that `cdk destroy` works")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
-    destroy.add_argument("--force", action="store_true", help="even where the stage keeps its data")
+    destroy.add_argument(
+        "--force", action="store_true", help="images, labels and models too, where the stage keeps them"
+    )
 
     for command in (preflight, start, watch, compile_, add_device, remove_device, label, report, destroy):
         command.add_argument("--stage", metavar="NAME", help="a named stage of cdk.json (default: its `stage`)")

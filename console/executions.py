@@ -16,6 +16,7 @@ from console.errors import Refusal
 from console.jobs import Job, describe_job, job_arns
 from console.project import Project
 from reefloop.contracts import ROUND
+from settings import Settings
 
 _ROUND: Final = re.compile(r"[A-Za-z0-9](-?[A-Za-z0-9]){0,39}")
 RUNNING: Final = "RUNNING"
@@ -62,6 +63,19 @@ def check_round(round_: str) -> str:
     if not _ROUND.fullmatch(round_):
         raise Refusal(f"round {round_!r} is not a name: up to 40 letters and digits, single hyphens between them")
     return round_
+
+
+def demand_loop(settings: Settings) -> None:
+    """
+    Raises:
+        Refusal: the stage's task has no loop; says what it has.
+    """
+    if settings.task != "classification":
+        raise Refusal(
+            f"stage {settings.stage} has task {settings.task!r}: people label boxes, nothing trains on them yet, and "
+            "there is no loop to start or to follow; start its labeling machine by itself, as docs/labeling.md says "
+            "under Boxes"
+        )
 
 
 def execution_arn(machine_arn: str, round_: str) -> str:

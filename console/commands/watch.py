@@ -9,7 +9,7 @@ from console import outcomes
 from console.clients import Clients, clients, load_settings
 from console.devices import DeviceReader
 from console.errors import Refusal
-from console.executions import Execution, Follower, check_round, execution_arn
+from console.executions import Execution, Follower, check_round, demand_loop, execution_arn
 from console.following import follow, keep_last, require_success
 from console.project import Project
 from console.screen import Screen, device_rows
@@ -19,7 +19,9 @@ _RECOUNT_SECONDS: Final = 60.0
 
 
 def run(options: argparse.Namespace) -> int:
-    account = clients(load_settings(options.stage).region)
+    settings = load_settings(options.stage)
+    demand_loop(settings)
+    account = clients(settings.region)
     project = Project.find(account)
     arn = _of_model(account, project, options.model) if options.model else _find(account, project, options.round_)
     devices = DeviceReader(account, project, recount_seconds=_RECOUNT_SECONDS)

@@ -166,7 +166,7 @@ class Demo:
     def _destroy(self, account: Account, project: Project, fleet: Fleet, empty: inventory.Inventory) -> None:
         with self.steps.step("console destroy"):
             fleet.stop()
-            removed = remove(account.client, project, tell=lambda _: None)
+            removed = remove(account.client, project, keep_data=False, tell=lambda _: None)
             if removed.problems:
                 raise Failure("; ".join(removed.problems))
             self.screen.say(f"{len(removed.lines)} removals")

@@ -1,12 +1,13 @@
 """Removes what the loop made at run time, so that `cdk destroy --all` finds nothing in its way.
 
 CloudFormation deletes what it made and no more: a bucket must be empty, a registry group without packages, a thing
-group without things. Everything here is found through the outputs of the project's stacks, and only that is touched.
+group without things. What is removed is found through the outputs of the project's stacks; what no stack names, by
+names that this project alone gives: jobs and endpoints reefloop-…, the component reefloop.Model.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -15,7 +16,7 @@ from console.destroy.endpoints import delete_endpoints
 from console.destroy.greengrass import remove_deployments, remove_devices, remove_model_component
 from console.destroy.running import stop_builds, stop_executions, stop_jobs
 from console.destroy.stored import delete_images, delete_labeling_models, delete_model_packages, empty_buckets
-from console.errors import Failure, Refusal
+from console.errors import Failure
 from console.project import PREFIX, Project
 
 Removal = Callable[[Clients, Project], Iterator[str]]
@@ -36,6 +37,10 @@ STEPS: Final[Sequence[Removal]] = (
     empty_buckets,
 )
 
+# What a stage with storage.retain keeps. CloudFormation leaves the buckets and the registry there with what they hold,
+# so nothing of it is in the way of `cdk destroy`; a later round goes on from a model of automated labeling.
+DATA: Final[frozenset[Removal]] = frozenset({delete_model_packages, delete_labeling_models, empty_buckets})
+
 
 @dataclass
 class Removed:
@@ -45,37 +50,30 @@ class Removed:
     problems: list[str]
 
 
-def refuse_retained(clients: Clients) -> None:
-    """Stop here when the deployed stage keeps its data.
+def retains_data(clients: Clients) -> bool:
+    """Whether the deployed stage keeps its data: its storage stack has buckets that outlive it.
 
     Raises:
-        Refusal: a bucket of the deployed storage stack has the deletion policy Retain.
+        Failure: its template cannot be read.
     """
     try:
         template = clients("cloudformation").get_template(StackName=f"{PREFIX}storage")["TemplateBody"]
     except ClientError as error:
         if "does not exist" in error.response["Error"].get("Message", ""):
-            return
+            return False
         raise Failure(f"cannot read the template of {PREFIX}storage: {error}") from error
-    if kept := _retained_buckets(template):
-        raise Refusal(
-            f"{PREFIX}storage was deployed with storage.retain: its {len(kept)} buckets hold what must outlive the "
-            f"stacks; add --force if their contents may really be lost"
-        )
+    return any(
+        resource["Type"] == "AWS::S3::Bucket" and resource.get("DeletionPolicy", "Delete") != "Delete"
+        for resource in template["Resources"].values()
+    )
 
 
-def _retained_buckets(template: Any) -> list[str]:
-    return [
-        name
-        for name, resource in template["Resources"].items()
-        if resource["Type"] == "AWS::S3::Bucket" and resource.get("DeletionPolicy", "Delete") != "Delete"
-    ]
-
-
-def remove(clients: Clients, project: Project, *, tell: Callable[[str], None]) -> Removed:
-    """Run every step; one that fails does not keep the others from their work."""
+def remove(clients: Clients, project: Project, *, keep_data: bool, tell: Callable[[str], None]) -> Removed:
+    """Run every step, or all but those of DATA; one that fails does not keep the others from their work."""
     removed = Removed([], [])
     for step in STEPS:
+        if keep_data and step in DATA:
+            continue
         try:
             for line in step(clients, project):
                 removed.lines.append(line)

@@ -41,7 +41,8 @@ def ground_truth(clients: Clients, settings: Settings) -> Finding:
     return unknown(
         f"no labeling job in {settings.region}; {CLOSED}",
         "an account that used it before",
-        'if this account never did, set labeling.provider to "import" and label with another tool',
+        'if this account never did, set labeling.provider to "station" and label here, or to "import" and label with '
+        "another tool",
     )
 
 
@@ -59,5 +60,6 @@ def model_registry(clients: Clients, _: Settings) -> Finding:
     return blocks(
         f"a group {REGISTRY_GROUP!r} that no {PREFIX}storage stack owns",
         needed,
-        "an earlier stack retained it: import it with `cdk import`, or delete it if its models are not needed",
+        "an earlier stack retained it: take it over with `cdk import` (docs/operations.md, Deploying again), or delete "
+        "it if its models are not needed",
     )

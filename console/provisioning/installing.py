@@ -4,7 +4,6 @@ Classic: https://docs.aws.amazon.com/greengrass/v2/developerguide/manual-install
 Lite: https://github.com/aws-greengrass/aws-greengrass-lite/blob/main/docs/SETUP.md
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -34,17 +33,25 @@ _ACCOUNT: Final = """\
       iotDataEndpoint: "$data_endpoint"
       iotCredEndpoint: "$credentials_endpoint"
 """
+# The targets of boards tell devices apart by it. The pages of nucleus lite have no such setting.
+# https://docs.aws.amazon.com/greengrass/v2/developerguide/greengrass-nucleus-component.html
+_BOARD: Final = """\
+      platformOverride:
+        board: "$board"
+"""
 _ROOT_CERTIFICATE: Final = "https://www.amazontrust.com/repository/AmazonRootCA1.pem"
 
 
 @dataclass(frozen=True)
 class Nucleus:
-    """One of the two runtimes: where it lives, how its configuration is written, what installs it."""
+    """One of the two runtimes: where it lives, how its configuration is written, what installs it. `board` is what
+    the configuration of a device says of its board, "" where it cannot."""
 
     title: str
     root: str
     file: str
     configuration: str
+    board: str
     steps: str
 
 
@@ -57,6 +64,7 @@ NUCLEI: Final = (
         Template(_SYSTEM).safe_substitute(rootpath="rootpath", nucleus="aws.greengrass.Nucleus")
         + '    version: "VERSION"\n'
         + _ACCOUNT,
+        _BOARD,
         """\
 sudo install -d -m 700 $root/identity
 sudo install -m 600 certificate.pem key.pem $root/identity
@@ -74,6 +82,7 @@ sudo -E java -Droot=$root -Dlog.store=FILE -jar GreengrassInstaller/lib/Greengra
         Template(_SYSTEM).safe_substitute(rootpath="rootPath", nucleus="aws.greengrass.NucleusLite")
         + _ACCOUNT
         + '      runWithDefault:\n        posixUser: "gg_component:gg_component"\n',
+        "",
         """\
 sudo install -d -m 700 -o ggcore -g ggcore $root/identity
 sudo install -m 600 -o ggcore -g ggcore certificate.pem key.pem $root/identity
@@ -86,14 +95,21 @@ sudo systemctl restart greengrass-lite.target
 )
 
 
-def prepare(clients: Clients, project: Project, thing: str, identity: Identity) -> str:
-    """Write both configurations beside the key, and say what to do with them."""
-    values = _values(clients, project, thing)
+def prepare(clients: Clients, project: Project, thing: str, identity: Identity, *, board: str = "") -> str:
+    """Write both configurations beside the key, and say what to do with them.
+
+    Args:
+        board: what the device is to be told apart by, "" if by its architecture alone.
+    """
+    values = {**_values(clients, project, thing), "board": board}
     told = [
         f"Copy {identity.folder.resolve()} to the device; it holds the only copy of the key. In that folder, there:"
     ]
     for nucleus in NUCLEI:
-        _write(identity.folder / nucleus.file, nucleus.configuration, {**values, "root": nucleus.root})
+        text = nucleus.configuration + (nucleus.board if board else "")
+        path = identity.folder / nucleus.file
+        if before := _write(path, Template(text).substitute(values, root=nucleus.root)):
+            told.append(f"{path.name} was another: that is {before.name} now")
         steps = Template(nucleus.steps).substitute(
             root=nucleus.root, file=nucleus.file, root_certificate=_ROOT_CERTIFICATE
         )
@@ -112,5 +128,11 @@ def _values(clients: Clients, project: Project, thing: str) -> dict[str, str]:
     }
 
 
-def _write(path: Path, text: str, values: Mapping[str, str]) -> None:
-    path.write_text(Template(text).substitute(values))
+def _write(path: Path, text: str) -> Path | None:
+    """Write a configuration; returns where another one is, that was there and that somebody may have edited."""
+    before = path.with_name(f"{path.name}.old")
+    differs = path.exists() and path.read_text() != text
+    if differs:
+        path.replace(before)
+    path.write_text(text)
+    return before if differs else None

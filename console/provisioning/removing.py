@@ -30,7 +30,7 @@ def remove(clients: Clients, project: Project, thing: str) -> Iterator[str]:
         demand_gone(error)
         groups = set()
     if not groups & ours:
-        raise Refusal(f"no device of this project is called {thing!r}: `python -m console watch` shows them")
+        raise Refusal(f"no device of this project is called {thing!r}: `python -m console report --devices` shows them")
     principals = iot.list_thing_principals(thingName=thing)["principals"]
     if groups - ours:
         _take_rights(iot, project, principals)

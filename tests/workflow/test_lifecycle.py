@@ -218,3 +218,47 @@ def test_going_back_brings_the_same_version_and_leaves_nothing_of_the_other(seco
     assert after.version == before.version
     assert after.artifacts == before.artifacts != other.artifacts
     assert (before.marked_starts, other.marked_starts, after.marked_starts) == (0, 1, 1)  # the log stays
+
+
+# ---- The third life: a stage that keeps its data is taken down -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ThirdLife:
+    """What was there before `console destroy` and `cdk destroy`, and after."""
+
+    told: str
+    stacks_left: list[str]
+    before: Mapping[str, list[str]]
+    after: Mapping[str, list[str]]
+    """Keys by bucket, ARNs of the models under "models"."""
+
+
+@pytest.fixture(scope="module")
+def third_life(loop: Deployed, second_life: list[Code]) -> ThirdLife:
+    assembly = synthesize(loop.folder / "third", storage={"retain": True})
+    loop.deploy(assembly)
+    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
+    repository = loop.project.output("jobs", "Repository")
+    loop.client("ecr").put_image(repositoryName=repository, imageManifest=json.dumps(manifest), imageTag="any")
+    before = data(loop)
+    told = console_destroy(loop)
+    loop.account.cdk("destroy", "--all", f"--app={assembly}")
+    stacks = loop.client("cloudformation").describe_stacks()["Stacks"]
+    return ThirdLife(told, [stack["StackName"] for stack in stacks], before, data(loop))
+
+
+def data(loop: Deployed) -> dict[str, list[str]]:
+    registry = loop.client("sagemaker").list_model_packages(ModelPackageGroupName="reefloop")["ModelPackageSummaryList"]
+    found = {
+        bucket: loop.keys("", bucket=bucket) for bucket in (loop.project.data_bucket, loop.project.artifact_bucket)
+    }
+    return {**found, "models": [package["ModelPackageArn"] for package in registry]}
+
+
+def test_the_stacks_of_a_stage_that_keeps_its_data_go_and_its_data_stays(third_life: ThirdLife) -> None:
+    assert "kept, since the stage has storage.retain" in third_life.told
+    assert third_life.stacks_left == ["CDKToolkit"]
+    assert all(third_life.before.values())
+    for kind, names in third_life.before.items():
+        assert set(names) <= set(third_life.after[kind])

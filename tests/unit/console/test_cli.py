@@ -52,6 +52,15 @@ def test_what_cannot_be_asked_is_refused_in_one_sentence(
     assert said.count("\n") == 1
 
 
+def test_on_a_system_without_hangups_the_command_line_works_too() -> None:
+    windows = (
+        "import signal, sys; del signal.SIGHUP; sys.path.insert(1, 'lambda'); "
+        "from console.cli import main; sys.exit(main(['watch', '--stage', 'swamp']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", windows], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr.splitlines()[-1][:23]) == (2, "error: stage is 'swamp'")
+
+
 def test_a_demo_without_its_folder_is_refused_before_anything_starts(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "console", "demo", "--images", str(tmp_path / "nowhere")]
     demo = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

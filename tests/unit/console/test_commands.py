@@ -1,5 +1,6 @@
 """start, watch and destroy from the command line, against stacks that have what the commands look for and no more."""
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from console.cli import main
 from offline.account import Account
+from settings import Settings
 from tests.any import any_round
 
 Write = Callable[..., Path]
@@ -79,10 +81,84 @@ def test_without_stacks_there_is_nothing_to_destroy(capsys: pytest.CaptureFixtur
     assert "nothing to remove" in capsys.readouterr().out
 
 
-def test_a_first_round_needs_gold(deployed: str, any_photo: Write, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_first_round_needs_gold(
+    account: Account, deployed: str, any_photo: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
     photo = any_photo("images/1.png")
     assert main(["start", "--stage", "laptop", "--round", any_round(), "--images", str(photo.parent)]) == 2
     assert "the bucket has no gold yet" in capsys.readouterr().err
+    assert keys(account, deployed) == []
+
+
+def start_at(monkeypatch: pytest.MonkeyPatch, settings: Settings, *arguments: str) -> int:
+    """Run start for a stage with these settings."""
+    monkeypatch.setattr("console.commands.start.load_settings", lambda _: settings)
+    return main(["start", *arguments])
+
+
+def test_a_stage_without_a_loop_is_refused_before_anything_is_uploaded(
+    account: Account,
+    deployed: str,
+    any_photo: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    boxes = Settings(stage="laptop", task="detection")
+    for name in ("gold/crab/1.png", "gold/squid/1.png"):
+        any_photo(name)
+    assert start_at(monkeypatch, boxes, "--round", any_round(), "--gold", str(tmp_path / "gold")) == 2
+    assert "task 'detection': people label boxes" in capsys.readouterr().err
+    assert keys(account, deployed) == []
+    monkeypatch.setattr("console.commands.watch.load_settings", lambda _: boxes)
+    assert main(["watch"]) == 2
+    assert "start its labeling machine by itself, as docs/labeling.md says" in capsys.readouterr().err
+
+
+def manifest(folder: Path) -> str:
+    path = folder / "labels.manifest"
+    path.write_text('{"source-ref": "s3://bucket/1.jpg"}\n')
+    return str(path)
+
+
+@pytest.mark.parametrize("provider", ["ground-truth", "station"])
+def test_a_manifest_that_nobody_would_read_is_refused_before_anything_is_uploaded(
+    account: Account,
+    deployed: str,
+    any_photo: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    provider: str,
+) -> None:
+    asks_people = Settings.model_validate({"stage": "laptop", "labeling": {"provider": provider}})
+    for name in ("gold/crab/1.png", "gold/squid/1.png"):
+        any_photo(name)
+    brought = ("--gold", str(tmp_path / "gold"), "--manifest", manifest(tmp_path))
+    assert start_at(monkeypatch, asks_people, "--round", any_round(), *brought) == 2
+    assert f"provider '{provider}', which reads no manifest: leave --manifest out" in capsys.readouterr().err
+    assert keys(account, deployed) == []
+
+
+def test_a_round_of_imported_labels_needs_its_manifest_once(
+    account: Account,
+    deployed: str,
+    any_photo: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    imports, round_ = Settings.model_validate({"stage": "laptop", "labeling": {"provider": "import"}}), any_round()
+    for name in ("gold/crab/1.png", "gold/squid/1.png"):
+        any_photo(name)
+    gold = ("--gold", str(tmp_path / "gold"))
+    assert start_at(monkeypatch, imports, "--round", round_, *gold) == 2
+    assert f"round {round_} has none: bring an augmented manifest with --manifest" in capsys.readouterr().err
+    assert keys(account, deployed) == []
+    assert start_at(monkeypatch, imports, "--round", round_, *gold, "--manifest", manifest(tmp_path)) == 0
+    capsys.readouterr()
+    start_at(monkeypatch, imports, "--round", round_)
+    assert "--manifest" not in capsys.readouterr().err
 
 
 def test_start_brings_images_and_starts_the_round(
@@ -145,7 +221,51 @@ def test_an_account_at_aws_is_not_emptied_unless_somebody_says_so(
     bring_gold(any_photo, tmp_path / "gold")
     monkeypatch.setattr("console.commands.destroy.is_on_this_machine", lambda _: False)
     assert main(["destroy", "--stage", "laptop"]) == 2
-    assert "everything that the loop made in account 123456789012: add --yes if you mean it" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "deletes the images, labels and models of reefloop in account 123456789012, us-east-1" in said
+    assert "add --yes if you mean it" in said
     assert keys(account, deployed) != []
     assert main(["destroy", "--stage", "laptop", "--yes"]) == 0
     assert keys(account, deployed) == []
+
+
+@pytest.fixture
+def retained(account: Account, environment: None) -> Iterator[str]:
+    """The storage stack of a stage with storage.retain, and an image in its data bucket, which is returned."""
+    cloudformation, s3, template = account.client("cloudformation"), account.client("s3"), copy.deepcopy(STORAGE)
+    for resource in template["Resources"].values():
+        resource["DeletionPolicy"] = "Retain"
+    cloudformation.create_stack(StackName="reefloop-storage", TemplateBody=json.dumps(template))
+    (stack,) = cloudformation.describe_stacks(StackName="reefloop-storage")["Stacks"]
+    buckets = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    s3.put_object(Bucket=buckets["DataBucket"], Key="images/upload/1.jpg", Body=b"image")
+    yield buckets["DataBucket"]
+    main(["destroy", "--stage", "laptop", "--force"])
+    cloudformation.delete_stack(StackName="reefloop-storage")
+    for bucket in buckets.values():
+        s3.delete_bucket(Bucket=bucket)
+
+
+def test_a_stage_that_keeps_its_data_is_cleared_of_the_rest_and_says_so(
+    account: Account, retained: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["destroy", "--stage", "laptop"]) == 0
+    said = capsys.readouterr().out
+    assert "kept, since the stage has storage.retain: both buckets with all that is in them" in said
+    assert keys(account, retained) == ["images/upload/1.jpg"]
+    with monkeypatch.context() as patch:
+        patch.setattr("console.commands.destroy.is_on_this_machine", lambda _: False)
+        assert main(["destroy", "--stage", "laptop"]) == 2
+    assert "its images, labels and models are kept: add --yes" in capsys.readouterr().err
+
+
+def test_only_when_forced_is_data_deleted_that_a_stage_keeps(
+    account: Account, retained: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("console.commands.destroy.is_on_this_machine", lambda _: False)
+        assert main(["destroy", "--stage", "laptop", "--force"]) == 2
+    assert "This deletes the images, labels and models of reefloop" in capsys.readouterr().err
+    assert main(["destroy", "--stage", "laptop", "--force"]) == 0
+    assert "kept" not in capsys.readouterr().out
+    assert keys(account, retained) == []

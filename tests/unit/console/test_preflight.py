@@ -227,7 +227,7 @@ def test_the_projects_own_workforce_does_not_block() -> None:
 def test_an_account_without_an_earlier_labeling_job_is_told_of_the_other_way() -> None:
     finding = ground_truth(Recorded(list_labeling_jobs={"LabelingJobSummaryList": []}), SANDBOX)
     assert finding.state == "unknown"
-    assert 'set labeling.provider to "import"' in finding.todo
+    assert 'set labeling.provider to "station" and label here, or to "import"' in finding.todo
 
 
 def test_with_provider_import_neither_workforce_nor_ground_truth_is_asked_for() -> None:

@@ -15,9 +15,11 @@ from console.cli import main
 from console.errors import Failure, Refusal
 from console.project import Project
 from console.provisioning import installing
+from console.provisioning.boards import Boards
 from console.provisioning.policies import document
 from offline.account import Account
 from offline.device.certificate import Certificate
+from settings import Settings
 from tests.any import any_round, any_thing
 
 SHARED = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "greengrass:*", "Resource": "*"}]}
@@ -342,7 +344,7 @@ def test_what_is_no_device_of_the_project_is_left_alone(account: Account, projec
     lamp = any_thing()
     account.client("iot").create_thing(thingName=lamp)
     for name in (lamp, any_thing()):
-        with pytest.raises(Refusal, match=f"no device of this project is called '{name}'"):
+        with pytest.raises(Refusal, match=f"is called '{name}': `python -m console report --devices`"):
             list(provisioning.remove(account.client, project, name))
     assert lamp in everything(account)["things"]
 
@@ -368,6 +370,73 @@ def test_both_nuclei_get_a_configuration_with_the_accounts_endpoints(
     assert "$" not in (tmp_path / "lite.yaml").read_text()
 
 
+@pytest.fixture
+def endpoints(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of an account never change; moto makes them anew for each question."""
+    monkeypatch.setattr(account.client("iot"), "describe_endpoint", lambda endpointType: {"endpointAddress": "there"})
+
+
+@pytest.mark.usefixtures("endpoints")
+def test_nucleus_classic_says_which_board_it_is_on_and_lite_is_configured_as_ever(
+    account: Account, project: Project, tmp_path: Path
+) -> None:
+    thing = any_thing()
+    identity = add(account, project, thing, tmp_path)
+    installing.prepare(account.client, project, thing, identity)
+    lite = (tmp_path / "lite.yaml").read_text()
+    installing.prepare(account.client, project, thing, identity, board="raspberry-pi-4")
+    services = yaml.safe_load((tmp_path / "classic.yaml").read_text())["services"]
+    configuration = services["aws.greengrass.Nucleus"]["configuration"]
+    assert configuration["platformOverride"] == {"board": "raspberry-pi-4"}
+    assert configuration["awsRegion"] == "us-east-1"
+    assert (tmp_path / "lite.yaml").read_text() == lite
+
+
+@pytest.mark.usefixtures("endpoints")
+def test_a_configuration_that_somebody_edited_is_set_aside_and_told_of(
+    account: Account, project: Project, tmp_path: Path
+) -> None:
+    thing, classic = any_thing(), tmp_path / "classic.yaml"
+    identity = add(account, project, thing, tmp_path)
+    installing.prepare(account.client, project, thing, identity)
+    made = classic.read_text()
+    assert ".old" not in installing.prepare(account.client, project, thing, identity)
+    classic.write_text(f"{made}# mine\n")
+    told = installing.prepare(account.client, project, thing, identity)
+    assert "classic.yaml was another: that is classic.yaml.old now" in told
+    assert (classic.read_text(), (tmp_path / "classic.yaml.old").read_text()) == (made, f"{made}# mine\n")
+
+
+def boards(*targets: str) -> Boards:
+    return Boards.of(Settings.model_validate({"stage": "sandbox", "compilation": {"targets": targets}}))
+
+
+def test_a_board_that_no_target_is_for_is_refused_with_those_that_have_one() -> None:
+    found = boards("raspberry-pi-4", "linux-arm64", "imx8mplus")
+    found.check("imx8mplus")
+    with pytest.raises(Refusal, match=r"'pi-5' in compilation.targets: it has some for raspberry-pi-4, imx8mplus; a"):
+        found.check("pi-5")
+    with pytest.raises(Refusal, match="it has none for any board; a device that names no board gets the model for lin"):
+        boards("linux-arm64", "android-arm64").check("raspberry-pi-4")
+
+
+@pytest.mark.parametrize(
+    ("targets", "board", "then"),
+    [
+        (("raspberry-pi-4", "linux-arm64"), "raspberry-pi-4", "gets the model for linux aarch64"),
+        (
+            ("raspberry-pi-4", "linux-x86_64"),
+            "raspberry-pi-4",
+            "gets no model: none of the targets is for linux aarch64 alone",
+        ),
+        (("raspberry-pi-4",), "", "gets no model: none of the targets is for an architecture alone"),
+        (("linux-x86_64", "linux-arm64"), "", "gets the model for linux aarch64 or linux amd64"),
+    ],
+)
+def test_what_a_device_gets_that_names_no_board(targets: tuple[str, ...], board: str, then: str) -> None:
+    assert boards(*targets).without(board) == then
+
+
 def test_the_command_tells_what_to_do_and_never_the_key(
     account: Account,
     project: Project,
@@ -382,8 +451,15 @@ def test_the_command_tells_what_to_do_and_never_the_key(
     told = capsys.readouterr().out
     assert f"{thing} is a device of the canary group" in told
     assert "--init-config classic.yaml" in told
+    assert "--board names its board, which can be raspberry-pi-4, " in told
     assert "BEGIN" not in told
+    assert main(["device", "add", thing, "--group", "canary", "--out", str(tmp_path), "--board", "imx8mplus"]) == 0
+    assert "nucleus lite cannot say which board it is on: with it, the device gets the model" in capsys.readouterr().out
     assert main(["device", "remove", thing]) == 0
     assert f"deleted core device and thing {thing}" in capsys.readouterr().out
     assert main(["device", "remove", thing]) == 2
     assert main(["device", "add", "not/possible", "--group", "fleet"]) == 2
+    capsys.readouterr()
+    assert main(["device", "add", thing, "--group", "fleet", "--board", "pi-5"]) == 2
+    assert "no target for board 'pi-5'" in capsys.readouterr().err
+    assert thing not in everything(account)["things"], "nothing was made"
