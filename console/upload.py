@@ -17,6 +17,8 @@ from reefloop.contracts import GOLD_MANIFEST, IMAGES, LABEL_ATTRIBUTE, LABEL_CAT
 UPLOADS: Final = f"{IMAGES}upload/"
 GOLD_IMAGES: Final = "gold/images/"
 _PARALLEL: Final = 8
+_MANIFEST: Final = "import.manifest"
+_SOURCE: Final = "source-ref"
 
 
 class DataBucket:
@@ -72,14 +74,14 @@ class DataBucket:
             raise Refusal(f"cannot read the manifest {manifest}: {error}") from error
         if not any(line.strip() for line in lines):
             raise Refusal(f"the manifest {manifest} is empty: an augmented manifest has one JSON object per line")
-        self._put(round_key(round_, "import.manifest"), "".join(f"{line}\n" for line in lines))
+        self._put(round_key(round_, _MANIFEST), "".join(f"{line}\n" for line in lines))
         return len(lines)
 
     def _gold_line(self, photo: Photo, labels: Sequence[str]) -> dict[str, Any]:
         """One line of an augmented manifest, as Ground Truth writes it:
         https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html"""
         return {
-            "source-ref": f"s3://{self._bucket}/{GOLD_IMAGES}{photo.name}",
+            _SOURCE: f"s3://{self._bucket}/{GOLD_IMAGES}{photo.name}",
             LABEL_ATTRIBUTE: labels.index(photo.label),
             f"{LABEL_ATTRIBUTE}-metadata": {
                 "class-name": photo.label,
@@ -94,6 +96,12 @@ class DataBucket:
     def _put(self, key: str, text: str) -> None:
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=text.encode())
 
+
+    def has_manifest(self, round_: str) -> bool:
+        """Whether somebody brought the round a manifest before."""
+        key = round_key(round_, _MANIFEST)
+        found = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+        return any(item["Key"] == key for item in found)
 
 def _some(names: set[str]) -> str:
     """A few names of many."""

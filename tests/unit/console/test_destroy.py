@@ -8,8 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from console.clients import Clients
-from console.destroy import refuse_retained, remove
-from console.errors import Refusal
+from console.destroy import remove, retains_data
 from console.project import Project
 from offline.account import Account
 from tests.any import any_round, any_thing
@@ -25,7 +24,7 @@ RECIPE = {
 def destroy(clients: Clients, **outputs: Mapping[str, str]) -> list[str]:
     """Run `console destroy` on a project with these outputs; returns the lines that it told."""
     told: list[str] = []
-    removed = remove(clients, Project(outputs), tell=told.append)
+    removed = remove(clients, Project(outputs), keep_data=False, tell=told.append)
     assert removed.problems == []
     assert removed.lines == told
     return told
@@ -144,7 +143,7 @@ def test_what_is_still_there_after_all_patience_is_told(account: Account, monkey
     monkeypatch.setattr("console.destroy.endpoints._PAUSE_SECONDS", 0.05)
     account.faults.stall_job("endpoint")
     make_endpoint(account, "reefloop-endpoint-late")
-    removed = remove(account.client, Project({}), tell=lambda _: None)
+    removed = remove(account.client, Project({}), keep_data=False, tell=lambda _: None)
     assert removed.problems == [
         "delete endpoints: endpoint reefloop-endpoint-late is still there after -1 s: destroy again later"
     ]
@@ -287,7 +286,7 @@ def test_one_removal_that_is_denied_does_not_keep_the_others_from_their_work(acc
     s3.put_object(Bucket=bucket, Key="object", Body=b"")
     account.faults.refuse("greengrassv2:ListComponents", "AccessDeniedException", "not yours")
 
-    removed = remove(account.client, Project({"storage": {"DataBucket": bucket}}), tell=lambda _: None)
+    removed = remove(account.client, Project({"storage": {"DataBucket": bucket}}), keep_data=False, tell=lambda _: None)
 
     assert removed.lines == [f"deleted 1 objects of {bucket}"]
     (problem,) = removed.problems
@@ -314,21 +313,47 @@ def deploy_storage(account: Account) -> Iterator[Callable[[str], None]]:
     cloudformation.delete_stack(StackName="reefloop-storage")
 
 
-@pytest.mark.parametrize("policy", ["Retain", "RetainExceptOnCreate"])
-def test_a_stage_that_keeps_its_data_is_refused(
-    account: Account, deploy_storage: Callable[[str], None], policy: str
+@pytest.mark.parametrize(("policy", "retained"), [("Retain", True), ("RetainExceptOnCreate", True), ("Delete", False)])
+def test_a_stage_keeps_its_data_if_its_buckets_outlive_its_stack(
+    account: Account, deploy_storage: Callable[[str], None], policy: str, retained: bool
 ) -> None:
     deploy_storage(policy)
-    with pytest.raises(Refusal, match=r"reefloop-storage was deployed with storage.retain: its 1 buckets .* --force"):
-        refuse_retained(account.client)
+    assert retains_data(account.client) == retained
 
 
-def test_a_stage_that_does_not_keep_its_data_is_not_refused(
-    account: Account, deploy_storage: Callable[[str], None]
+
+
+def test_where_data_is_kept_everything_else_goes_that_is_in_the_way_of_cdk_destroy(
+    account: Account, groups: dict[str, str]
 ) -> None:
-    deploy_storage("Delete")
-    refuse_retained(account.client)
+    s3, sagemaker, ecr = (account.client(service) for service in ("s3", "sagemaker", "ecr"))
+    bucket, registry, repository, thing = any_round(), any_round(), any_round(), any_thing()
+    role = "arn:aws:iam::123456789012:role/labeling"
+    model = sagemaker.create_model(ModelName=any_round(), ExecutionRoleArn=role)["ModelArn"]
+    record = json.dumps([{"active_learning_model_arn": model}])
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="rounds/1/labeling-jobs.json", Body=record)
+    sagemaker.create_model_package_group(ModelPackageGroupName=registry)
+    sagemaker.create_model_package(ModelPackageGroupName=registry, ModelApprovalStatus="Approved")
+    ecr.create_repository(repositoryName=repository)
+    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}
+    ecr.put_image(repositoryName=repository, imageManifest=json.dumps(manifest), imageTag="1")
+    make_thing(account, thing, groups["BaseGroup"])
+    make_component(account, "reefloop.Model")
+    account.client("greengrassv2").create_deployment(targetArn=group_arn(account, groups["FleetGroup"]))
+    storage = {"DataBucket": bucket, "ArtifactBucket": bucket, "ModelPackageGroup": registry}
+    project = Project({"storage": storage, "jobs": {"Repository": repository}, "deployment": groups})
 
 
-def test_without_a_storage_stack_nothing_is_refused(account: Account) -> None:
-    refuse_retained(account.client)
+    assert removed.problems == []
+    assert thing not in things(account)
+    assert "reefloop.Model" not in components(account)
+    assert ecr.list_images(repositoryName=repository)["imageIds"] == []
+    assert any(line.startswith("deleted deployment ") for line in removed.lines)
+    assert s3.get_object(Bucket=bucket, Key="rounds/1/labeling-jobs.json")["Body"].read().decode() == record
+    assert len(sagemaker.list_model_packages(ModelPackageGroupName=registry)["ModelPackageSummaryList"]) == 1
+    assert model in [one["ModelArn"] for one in sagemaker.list_models()["Models"]]
+    s3.put_object(Bucket=bucket, Key="images/upload/1.jpg", Body=b"")  # the bucket is open
+def test_without_a_storage_stack_there_is_no_data_to_keep(account: Account) -> None:
+    assert not retains_data(account.client)
+    removed = remove(account.client, project, keep_data=True, tell=lambda _: None)
