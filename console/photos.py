@@ -17,9 +17,16 @@ SUFFIXES: Final[Mapping[str, str]] = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".pn
 """What Ground Truth shows to people, by Pillow's format name; MPO is a JPEG with more pictures behind the first one, as
 many phones write it: https://docs.aws.amazon.com/sagemaker/latest/dg/sms-supported-data-formats.html"""
 
-# https://docs.aws.amazon.com/sagemaker/latest/dg/input-data-limits.html
 LARGEST_BYTES: Final = 40 * 1024**2
-LARGEST_PIXELS: Final = 100_000_000
+"""Ground Truth's limit: https://docs.aws.amazon.com/sagemaker/latest/dg/input-data-limits.html"""
+# The jobs and the device have the same rules: what is brought must be seen by all.
+DEEP: Final = ("I", "F")
+"""Grey values of 16 bits and more, by Pillow's modes; it keeps 0 to 255 of them and makes the rest white."""
+MAXIMUM_PIXELS: Final = 64_000_000
+"""Ground Truth would take 100 million."""
+MAXIMUM_SCANNED: Final = 2_000_000_000
+"""Pixels times scans of a JPEG, each of which passes over the whole picture."""
+START_OF_SCAN: Final = b"\xff\xda"
 
 
 @dataclass(frozen=True)
@@ -91,19 +98,32 @@ def read_photo(path: Path, label: str = "") -> Photo | Skipped:
     try:
         if (size := path.stat().st_size) > LARGEST_BYTES:
             return Skipped(path, f"has {size} bytes; {LARGEST_BYTES} are allowed")
+        content = path.read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata and of sizes; the checks here decide
             with Image.open(path) as image:
-                if image.format is None or image.format not in SUFFIXES:
-                    return Skipped(path, f"is {image.format}; JPEG and PNG are allowed")
-                if image.width * image.height > LARGEST_PIXELS:
-                    return Skipped(path, f"has {image.width} x {image.height} pixels; {LARGEST_PIXELS} are allowed")
+                if reason := _refusal(image, content):
+                    return Skipped(path, reason)
                 image.convert("RGB")
-                suffix = SUFFIXES[image.format]
+                suffix = SUFFIXES[str(image.format)]
     # Pillow's decoders raise nearly anything on bytes that are not an image.
     except Exception as error:
         return Skipped(path, f"cannot be read: {str(error).replace(str(path), path.name) or type(error).__name__}")
-    return Photo(path, hashlib.sha256(path.read_bytes()).hexdigest(), suffix, label)
+    return Photo(path, hashlib.sha256(content).hexdigest(), suffix, label)
+
+
+def _refusal(image: Image.Image, content: bytes) -> str:
+    """Why an image is not taken, before it is decoded; "" when it is."""
+    pixels = image.width * image.height
+    if image.format not in SUFFIXES:
+        return f"is {image.format}; JPEG and PNG are allowed"
+    if pixels > MAXIMUM_PIXELS:
+        return f"has {image.width} x {image.height} pixels; {MAXIMUM_PIXELS} are allowed"
+    if image.mode.startswith(DEEP):
+        return f"has more than 8 bits per channel ({image.mode}), which would be cut off: convert it"
+    if image.format != "PNG" and pixels * (scans := content.count(START_OF_SCAN)) > MAXIMUM_SCANNED:
+        return f"is a JPEG of {scans} scans of {pixels} pixels, which takes too long to decode: save it anew"
+    return ""
 
 
 def read_photos(files: Iterable[tuple[Path, str]]) -> Photos:

@@ -160,6 +160,10 @@ def _routing(found: Round) -> Table:
     first = found.routing[0]
     table.add("model", first["model_version"] or "none yet")
     table.add("why", first["reason"])
+    # Every instance tries all of what is known, so the first one's list is the whole.
+    if unreadable := first.get("unreadable_known", []):
+        example = unreadable[0]
+        table.add("gold and audit, unreadable", f"{len(unreadable)}: {example['source-ref']}: {example['reason']}")
     return table
 
 

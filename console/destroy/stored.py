@@ -31,20 +31,46 @@ def delete_model_packages(clients: Clients, project: Project) -> Iterator[str]:
 
 
 def delete_labeling_models(clients: Clients, project: Project) -> Iterator[str]:
-    """Delete the models that automated labeling made: each round's list of its labeling jobs names them."""
+    """Delete the models that automated labeling made: each round's list of its labeling jobs names them.
+
+    Raises:
+        Failure: a list cannot be understood; the models of the others are deleted.
+    """
     if not (bucket := project.optional("storage", "DataBucket")):
         return
     s3, sagemaker = clients("s3"), clients("sagemaker")
+    broken = []
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=ROUNDS, Delimiter="/")
-    for round_ in [prefix["Prefix"] for page in pages for prefix in page.get("CommonPrefixes", [])]:
+    for key in [f"{prefix['Prefix']}{LABELING_JOBS}" for page in pages for prefix in page.get("CommonPrefixes", [])]:
         try:
-            jobs = json.loads(s3.get_object(Bucket=bucket, Key=f"{round_}{LABELING_JOBS}")["Body"].read())
+            names = _labeling_models(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         except s3.exceptions.NoSuchKey:
             continue
-        for name in sorted({job["active_learning_model_arn"].rpartition("/")[2] for job in jobs} - {""}):
+        except ValueError:
+            broken.append(f"s3://{bucket}/{key}")
+            continue
+        for name in sorted(names):
             if any(model["ModelName"] == name for model in sagemaker.list_models(NameContains=name)["Models"]):
                 sagemaker.delete_model(ModelName=name)
                 yield f"deleted model {name} of automated labeling"
+    if broken:
+        raise Failure(
+            f"{', '.join(broken)} is no list of labeling jobs: delete the models that automated labeling made in that "
+            f"round by hand"
+        )
+
+
+def _labeling_models(jobs: bytes) -> set[str]:
+    """Names of the models that a list of labeling jobs names.
+
+    Raises:
+        ValueError: it is no such list.
+    """
+    try:
+        arns = [job.get("active_learning_model_arn", "") for job in json.loads(jobs)]
+        return {arn.rpartition("/")[2] for arn in arns} - {""}
+    except (AttributeError, TypeError) as error:
+        raise ValueError(str(error)) from error
 
 
 def delete_images(clients: Clients, project: Project) -> Iterator[str]:

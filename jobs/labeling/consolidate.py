@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobs import manifest
+from jobs.errors import JobError
 from jobs.labeling import fates, gold_answers, human_level, imported, people, results
 from jobs.labeling.classes import Classification
 from jobs.labeling.detection import Detection
@@ -30,12 +31,15 @@ TASKS: Final[Mapping[str, Callable[[str, list[str]], Task]]] = {
     "classification": Classification,
     "detection": Detection,
 }
+IMPORT: Final = "import"
+PROVIDERS: Final = ("ground-truth", "station", IMPORT)
+"""Who labels: people by Ground Truth or at the station, or another tool whose labels are taken as they are."""
 
 
 def run(root: Root, arguments: list[str]) -> None:
     """
     Raises:
-        JobError: a missing input, a broken manifest or worker response.
+        JobError: a missing input, a broken manifest or worker response, an import into a round that people label.
     """
     options = _options(arguments)
     gold_folder, folder = root.processing_input("gold"), root.processing_input("round")
@@ -44,9 +48,16 @@ def run(root: Root, arguments: list[str]) -> None:
     gold = list(manifest.read(gold_path)) if gold_path.exists() else []
     earlier = gold_answers.earlier(root.optional_input("previous"), options.round)
     out = root.processing_output("round")
-    if (folder / "import.manifest").exists():
-        summary = _imported(folder, out, gold, options, categories)
+    brought = folder / "import.manifest"
+    if options.provider == IMPORT:
+        summary = _imported(brought, out, gold, options, categories)
         manifest.write(out / gold_answers.FILE, earlier)
+    elif brought.exists():
+        raise JobError(
+            f"round {options.round} has an import.manifest, and its labels come from {options.provider!r}: delete "
+            f"rounds/{options.round}/import.manifest and start the round again by its own name, and what people "
+            f"answered counts; to import, set labeling.provider to {IMPORT!r}"
+        )
     else:
         task = TASKS[options.task](options.label_attribute, categories)
         objects = Objects.of_round(folder, gold)
@@ -63,6 +74,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--round", required=True)
     parser.add_argument("--label-attribute", required=True)
     parser.add_argument("--task", choices=sorted(TASKS), required=True)
+    parser.add_argument("--provider", choices=PROVIDERS, required=True)
     parser.add_argument("--posterior-target", type=share, required=True)
     parser.add_argument("--error-budget", type=share, required=True)
     parser.add_argument("--minimum-worker-accuracy", type=share, required=True)
@@ -113,12 +125,12 @@ def _labeled(out: Path, found: Gathered, task: Task, options: argparse.Namespace
 
 
 def _imported(
-    folder: Path, out: Path, gold: list[Entry], options: argparse.Namespace, categories: list[str]
+    brought: Path, out: Path, gold: list[Entry], options: argparse.Namespace, categories: list[str]
 ) -> dict[str, Any]:
     """The labels that another tool gave, as they are."""
     tally = Counter(dict.fromkeys((*fates.FATES, "duplicate"), 0))
     lines = imported.labels(
-        folder / "import.manifest",
+        brought,
         options.label_attribute,
         categories,
         task=options.task,

@@ -64,9 +64,13 @@ class Container:
         return cls(job, image, rootfs, ml, {**account, **environment}, ending or threading.Event())
 
     def path(self, inside: str) -> Path:
-        """Where a path below /opt/ml is on this machine."""
+        """Where a path below /opt/ml is on this machine.
+
+        Raises:
+            JobFailed: any other path, which a container of SageMaker has and a process here shares with the laptop.
+        """
         if not inside.startswith(f"{_ML}/"):
-            raise JobFailed(f"ClientError: LocalPath {inside!r} must be below {_ML}/")
+            raise JobFailed(f"ClientError: LocalPath {inside!r}: this account has paths below {_ML}/ alone")
         return self.ml / inside.removeprefix(f"{_ML}/")
 
     def run(self, arguments: Sequence[str], entrypoint: Sequence[str], on_line: Callable[[str], None]) -> int:

@@ -5,11 +5,28 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-contai
 
 import json
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
+from typing import Any, Final
 
 from offline.runners import Job, JobFailed, storage
 from offline.runners.container import Container
+
+_INPUTS: Final = "/opt/ml/processing/"
+
+
+def refusal(request: Mapping[str, Any]) -> str:
+    """Why CreateProcessingJob refuses an input; "" when it refuses none.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingS3Input.html
+    """
+    for item in request.get("ProcessingInputs", []):
+        name, source = item["InputName"], item.get("S3Input")
+        if source is None:
+            return f"input {name}: this account reads S3Input alone"
+        if not (folder := source.get("LocalPath", "")).startswith(_INPUTS):
+            return f"input {name}: LocalPath {folder!r} must begin with {_INPUTS}"
+    return ""
 
 
 def work(job: Job) -> None:
@@ -77,9 +94,7 @@ def _configure(container: Container, host: int, hosts: int) -> None:
 
 def _fetch(container: Container, s3: Any, item: dict[str, Any], host: int, hosts: int) -> None:
     """Download one input; ShardedByS3Key gives each host its share of the objects."""
-    source = item.get("S3Input")
-    if source is None:
-        raise JobFailed(f"ClientError: input {item['InputName']}: this account reads S3Input alone")
+    source = item["S3Input"]
     objects = storage.listed(s3, source)
     if source.get("S3DataDistributionType") == "ShardedByS3Key":
         objects = objects[host - 1 :: hosts]

@@ -49,6 +49,7 @@ class RoundJobs:
             inputs=inputs,
             options={
                 "round": at(c.ROUND),
+                "provider": self._labeling.provider,
                 "posterior-target": str(self._labeling.posterior_target),
                 "error-budget": str(self._labeling.error_budget),
                 "minimum-worker-accuracy": str(self._labeling.minimum_worker_accuracy),

@@ -11,6 +11,7 @@ from moto.sagemaker.exceptions import ConflictException, ValidationError
 from moto.sagemaker.models import sagemaker_backends
 
 from offline.compiler import request as compilation
+from offline.runners import processing
 from offline.runners.labeling import rules
 from offline.runners.training import channels
 from offline.services import events
@@ -138,6 +139,11 @@ class SageMaker(Endpoints):
                 "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true"
             )
         if refusal := channels.refusal(request):
+            raise ValidationError(refusal)
+
+    def check_processing(self, request: dict[str, Any]) -> None:
+        """Refuse what CreateProcessingJob refuses before there is a job."""
+        if refusal := processing.refusal(request):
             raise ValidationError(refusal)
 
     def check_compilation(self, request: dict[str, Any]) -> None:

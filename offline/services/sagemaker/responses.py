@@ -38,13 +38,7 @@ class Responses(SageMakerResponse):
 def _create(kind: Kind) -> Callable[[Responses], Any]:
     def create(self: Responses) -> Any:
         backend, request = self.sagemaker_backend, dict(self.params)
-        checks = {
-            "labeling": backend.check_labeling,
-            "training": backend.check_training,
-            "compilation": backend.check_compilation,
-        }
-        if kind.kind in checks:
-            checks[kind.kind](request)
+        getattr(backend, f"check_{kind.kind}")(request)
         return ActionResult({f"{kind.prefix}JobArn": backend.jobs.create(kind, request, backend.state).arn})
 
     return create
