@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from offline.account import Account
 from tests.offline.bench import BUCKET, Bench, any_name, status, unpacked, until
@@ -304,11 +305,26 @@ def test_an_instance_that_fails_ends_the_others_and_its_job(bench: Bench, proces
     assert time.monotonic() - started < 20
 
 
-def test_a_local_path_outside_of_opt_ml_fails_the_job(bench: Bench, process: str) -> None:
-    bench.put("anything/a", "a")
+@pytest.mark.parametrize("folder", ["/etc/pool", "/opt/ml/input/pool", "opt/ml/processing/pool", None])
+def test_an_input_outside_of_opt_ml_processing_is_refused(bench: Bench, folder: str | None) -> None:
     item = source(f"s3://{BUCKET}/anything/", "pool")
-    item["S3Input"]["LocalPath"] = "/etc/pool"
+    item["S3Input"]["LocalPath"] = folder
+    if folder is None:
+        del item["S3Input"]["LocalPath"]
 
-    job = bench.process(process, ProcessingInputs=[item])
+    with pytest.raises(ClientError, match=r"input pool: LocalPath .* must begin with /opt/ml/processing/"):
+        bench.process("never-pulled", ProcessingInputs=[item])
 
-    assert "LocalPath '/etc/pool' must be below /opt/ml/" in job["FailureReason"]
+
+def test_an_input_that_this_account_cannot_read_is_refused(bench: Bench) -> None:
+    with pytest.raises(ClientError, match="input pool: this account reads S3Input alone"):
+        bench.process("never-pulled", ProcessingInputs=[{"InputName": "pool"}])
+
+
+def test_an_output_outside_of_opt_ml_fails_the_job(bench: Bench, process: str) -> None:
+    config = outputs("anything")
+    config["Outputs"][0]["S3Output"]["LocalPath"] = "/etc/pool"
+
+    job = bench.process(process, ProcessingOutputConfig=config)
+
+    assert "LocalPath '/etc/pool': this account has paths below /opt/ml/ alone" in job["FailureReason"]

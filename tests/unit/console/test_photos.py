@@ -1,13 +1,19 @@
 """Folders of photographs: what is read, what is skipped and said, what is refused."""
 
+import io
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from classifier import preprocess
 from PIL import Image
 
+from console import photos as rules
 from console.errors import Refusal
-from console.photos import class_folders, files_in, read_photos
+from console.photos import SUFFIXES, class_folders, files_in, read_photos
+from jobs import images
+from tests.edge.malformed_images import originals, progressive_bomb
 
 Write = Callable[..., Path]
 
@@ -51,10 +57,45 @@ def test_the_jpeg_that_a_phone_writes_is_a_jpeg(tmp_path: Path) -> None:
     assert photo.suffix == ".jpg"
 
 
-def test_more_pixels_than_people_can_be_shown_are_skipped(any_photo: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("console.photos.LARGEST_PIXELS", 99)
+def test_more_pixels_than_jobs_and_devices_take_are_skipped(any_photo: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.photos.MAXIMUM_PIXELS", 99)
     (skip,) = read_photos([(any_photo("a/1.png", size=(10, 10)), "a")]).skipped
     assert skip.reason == "has 10 x 10 pixels; 99 are allowed"
+
+
+@pytest.mark.parametrize("limit", ["MAXIMUM_PIXELS", "MAXIMUM_SCANNED", "START_OF_SCAN", "DEEP"])
+def test_the_limits_are_those_of_the_jobs_and_of_the_device(limit: str) -> None:
+    assert getattr(rules, limit) == getattr(images, limit) == getattr(preprocess, limit)
+
+
+def is_read_by_the_jobs(path: Path) -> bool:
+    try:
+        images.decode(path)
+    except images.UnreadableImage:
+        return False
+    return True
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # jobs pass them on
+def test_gold_that_counts_here_is_gold_that_the_jobs_can_read(tmp_path: Path) -> None:
+    paths = []
+    for content in [*originals(random.Random(1)), progressive_bomb(2000, 2000)]:
+        if Image.open(io.BytesIO(content)).format in SUFFIXES:
+            paths.append(tmp_path / str(len(paths)))
+            paths[-1].write_bytes(content)
+    taken = {photo.path for photo in read_photos((path, "a") for path in paths).photos}
+    assert taken == {path for path in paths if is_read_by_the_jobs(path)}
+    assert len(paths) - len(taken) == 2, "sixteen bits and endless scans"
+
+
+def test_what_would_be_cut_off_or_take_too_long_is_said(tmp_path: Path) -> None:
+    Image.new("I;16", (8, 8)).save(tmp_path / "deep.png")
+    (tmp_path / "endless.jpg").write_bytes(progressive_bomb(2000, 2000))
+    skipped = read_photos([(tmp_path / "deep.png", "a"), (tmp_path / "endless.jpg", "a")]).skipped
+    assert [skip.reason for skip in skipped] == [
+        "has more than 8 bits per channel (I;16), which would be cut off: convert it",
+        "is a JPEG of 2006 scans of 4000000 pixels, which takes too long to decode: save it anew",
+    ]
 
 
 def test_the_same_content_is_taken_once(any_photo: Write, tmp_path: Path) -> None:

@@ -79,6 +79,16 @@ def test_instances_of_the_scoring_job_are_added_up() -> None:
     assert "121" in text
 
 
+def test_gold_that_proves_nothing_because_nobody_can_read_it_is_told_once() -> None:
+    one = {"source-ref": "s3://b/gold/images/1.png", "reason": "more than 8 bits per channel (I;16)"}
+    routing = ROUTING | {"unreadable_known": [one, one | {"source-ref": "s3://b/gold/images/2.png"}]}
+    (line,) = [
+        line for line in shown(*tables(any_round(routing=[routing, routing]))).splitlines() if "gold and" in line
+    ]
+    assert "2: s3://b/gold/images/1.png: more than 8 bits per channel" in line
+    assert "unreadable" not in shown(*tables(any_round(routing=[ROUTING | {"unreadable_known": []}])))
+
+
 def test_a_job_says_what_it_could_not_label_and_why() -> None:
     (line,) = [line for line in shown(*tables(any_round())).splitlines() if "reefloop-labeling-1" in line]
     assert [part.strip() for part in line.split("│")][3:] == ["7", "3", "tasks expired"]

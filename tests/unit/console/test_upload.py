@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,36 @@ def test_gold_is_an_augmented_manifest_with_its_categories(account: Account, buc
     assert categories == {"document-version": "2018-11-28", "labels": [{"label": "crab"}, {"label": "whäle"}]}
 
 
-def test_gold_of_other_classes_than_before_is_refused(account: Account, bucket: str, any_photo: Write) -> None:
+def test_gold_brought_later_is_added_and_of_one_brought_again_the_new_label_counts(
+    account: Account, bucket: str, any_photo: Write
+) -> None:
+    target = DataBucket(account.client, bucket)
+    first, again, later = photos(any_photo, "crab", "whale", "crab").photos
+    target.upload_gold([first, again], ["crab", "squid", "whale"])
+    before = read(account, bucket, "gold/gold.manifest").splitlines()
+    target.upload_gold([replace(again, label="squid"), later], ["crab", "squid"])
+
+    after = read(account, bucket, "gold/gold.manifest").splitlines()
+    assert after[0] in before, "a line that is kept is kept as it is"
+    assert {line["source-ref"]: line["species"] for line in map(json.loads, after)} == {
+        f"s3://{bucket}/gold/images/{photo.name}": index for photo, index in ((first, 0), (again, 1), (later, 0))
+    }
+    assert len(after) == 3
+    assert target.categories() == ["crab", "squid", "whale"]
+
+
+def test_gold_that_cannot_be_read_is_not_written_over(account: Account, bucket: str, any_photo: Write) -> None:
+    target, brought = DataBucket(account.client, bucket), photos(any_photo, "crab", "whale")
+    account.client("s3").put_object(Bucket=bucket, Key="gold/gold.manifest", Body=b'{"source-ref": "s3://b/1"}\n\n[]\n')
+    with pytest.raises(Refusal, match=r"gold\.manifest, line 3 is no JSON object with a 'source-ref'"):
+        target.upload_gold(brought.photos, brought.labels)
+    assert keys(account, bucket) == {"gold/gold.manifest"}
+
+
+def test_gold_of_a_class_that_the_bucket_does_not_have_is_refused(account: Account, bucket: str) -> None:
     target = DataBucket(account.client, bucket)
     target.upload_gold((), ["crab", "whale"])
-    with pytest.raises(Refusal, match="missing whale; new squid"):
+    with pytest.raises(Refusal, match="new squid; allowed crab, whale"):
         target.upload_gold((), ["crab", "squid"])
     assert target.categories() == ["crab", "whale"]
 

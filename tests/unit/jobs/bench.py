@@ -160,7 +160,8 @@ def consolidate(bucket: Bucket, root: Path, round_: str, *, previous: str | None
     if previous:
         inputs["previous"] = bucket.dataset(previous)
     chosen = {"round": round_, "label_attribute": ATTRIBUTE, "task": "classification", "posterior_target": 0.9}
-    chosen |= {"error_budget": 0.05, "minimum_worker_accuracy": 0.7, "baseline_objects": 0, **options}
+    chosen |= {"error_budget": 0.05, "minimum_worker_accuracy": 0.7, "baseline_objects": 0}
+    chosen |= {"provider": "station", **options}
     return _process(root, "consolidate", inputs, {"round": bucket.round(round_)}, chosen)
 
 

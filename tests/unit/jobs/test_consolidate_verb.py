@@ -335,7 +335,7 @@ def test_an_import_is_taken_as_it_is_under_this_projects_attribute(bucket: Bucke
     ]
     lines[3]["kind-metadata"]["human-annotated"] = "no"  # type: ignore[index]
     write_lines(bucket.round("r1") / "import.manifest", [*lines, lines[0]])
-    assert consolidate(bucket, root, "r1") == 0
+    assert consolidate(bucket, root, "r1", provider="import") == 0
     labeled = {line["source-ref"]: line for line in read_lines(bucket.round("r1") / "consolidated.manifest")}
     assert len(labeled) == 20
     for number, line in enumerate(lines):
@@ -359,8 +359,26 @@ def test_an_import_that_cannot_be_understood_names_the_line(
 ) -> None:
     good = {"source-ref": f"{BUCKET}images/a.jpg", "kind": 0, "kind-metadata": {"class-name": "disc"}}
     write_lines(bucket.round("r1") / "import.manifest", [good, {"source-ref": f"{BUCKET}images/b.jpg", **line}])
-    assert consolidate(bucket, root, "r1") == 1
+    assert consolidate(bucket, root, "r1", provider="import") == 1
     assert problem in message(root)
+
+
+def test_a_stray_import_does_not_take_the_place_of_what_people_answered(bucket: Bucket, root: Path) -> None:
+    put_round(bucket, "r1", 4)
+    bucket.answer("r1", right_answers(bucket, "r1"))
+    stray = bucket.round("r1") / "import.manifest"
+    write_lines(stray, [{"source-ref": f"{BUCKET}images/a.jpg", "kind": 0, "kind-metadata": {"class-name": "disc"}}])
+    assert consolidate(bucket, root, "r1") == 1
+    assert "round r1 has an import.manifest, and its labels come from 'station': delete" in message(root)
+    stray.unlink()
+    assert consolidate(bucket, root, "r1") == 0
+    assert found(bucket, "fates")["human"] == 4
+
+
+def test_an_import_without_its_manifest_is_refused(bucket: Bucket, root: Path) -> None:
+    put_round(bucket, "r1", 4)
+    assert consolidate(bucket, root, "r1", provider="import") == 1
+    assert "import.manifest is missing" in message(root)
 
 
 def test_a_labeling_job_that_nobody_collected_is_named(bucket: Bucket, root: Path) -> None:
