@@ -11,6 +11,8 @@ from console.clients import Clients
 from console.destroy import remove, retains_data
 from console.project import Project
 from offline.account import Account
+from offline.services.sagemaker.backend import backends
+from offline.services.sagemaker.jobs import KINDS, Record
 from tests.any import any_round, any_thing
 
 RECIPE = {
@@ -151,6 +153,54 @@ def test_what_is_still_there_after_all_patience_is_told(account: Account, monkey
     assert "deleted endpoint reefloop-endpoint-late" in destroy(account.client)
 
 
+@pytest.fixture
+def stalled(account: Account) -> Iterator[Record]:
+    """A processing job that runs until it is stopped."""
+    account.faults.stall_job("processing")
+    name = f"reefloop-processing-{any_round()}"
+    account.client("sagemaker").create_processing_job(
+        ProcessingJobName=name,
+        RoleArn="arn:aws:iam::123456789012:role/any-role",
+        AppSpecification={"ImageUri": "image"},
+        ProcessingResources={
+            "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30}
+        },
+    )
+    yield backends["123456789012"][account.state.region].jobs.find(KINDS["processing"], name)
+    account.faults.clear()
+
+
+def end(record: Record) -> bool:
+    assert record.job
+    record.job.stopping.set()
+    return True
+
+
+def test_a_job_that_ends_just_before_it_is_told_to_stop_is_no_problem(
+    account: Account, monkeypatch: pytest.MonkeyPatch, stalled: Record
+) -> None:
+    monkeypatch.setattr("console.destroy.running._PAUSE_SECONDS", 0.05)
+    ended = "The request was rejected because the processing job is in status Stopped."
+    stop = "sagemaker:StopProcessingJob"
+    account.faults.refuse(stop, "ValidationException", ended, match=lambda _: end(stalled))
+    assert destroy(account.client) == [f"stopped processing job {stalled.name}"]
+    assert stalled.status == "Stopped"
+
+
+def test_a_job_that_is_stopping_already_is_waited_for_and_not_told_again(
+    account: Account, monkeypatch: pytest.MonkeyPatch, stalled: Record
+) -> None:
+    monkeypatch.setattr("console.destroy.running.PATIENCE_SECONDS", -1)
+    monkeypatch.setattr("console.destroy.running._PAUSE_SECONDS", 0.05)
+    account.faults.refuse("sagemaker:StopProcessingJob", "AccessDeniedException", "was told again")
+    stalled.become("Stopping")
+    removed = remove(account.client, Project({}), keep_data=False, tell=lambda _: None)
+    assert removed.problems == [f"stop jobs: processing job {stalled.name} still runs -1 s after it was told to stop"]
+    monkeypatch.undo()
+    end(stalled)
+    assert destroy(account.client) == []
+
+
 def test_a_device_that_is_still_on_cannot_fill_an_emptied_bucket(account: Account) -> None:
     s3, bucket = account.client("s3"), any_round()
     s3.create_bucket(Bucket=bucket)
@@ -206,6 +256,28 @@ def test_models_that_automated_labeling_made_are_deleted_with_the_rounds_that_na
 
     left = [model["ModelArn"] for model in sagemaker.list_models()["Models"]]
     assert (ours in left, theirs in left) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "broken", [b"[{", b"[7]", b"7", b'{"job": 1}', b'[{"active_learning_model_arn": null}]', b"\xff"]
+)
+def test_a_list_of_labeling_jobs_that_is_none_is_told_and_keeps_nothing_else_from_its_removal(
+    account: Account, broken: bytes
+) -> None:
+    sagemaker, s3, bucket = account.client("sagemaker"), account.client("s3"), any_round()
+    role = "arn:aws:iam::123456789012:role/labeling"
+    model = sagemaker.create_model(ModelName=any_round(), ExecutionRoleArn=role)["ModelArn"]
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="rounds/1/labeling-jobs.json", Body=broken)
+    jobs = [{"active_learning_model_arn": model}, {"job": "of an earlier version"}]
+    s3.put_object(Bucket=bucket, Key="rounds/2/labeling-jobs.json", Body=json.dumps(jobs))
+
+    removed = remove(account.client, Project({"storage": {"DataBucket": bucket}}), keep_data=False, tell=lambda _: None)
+
+    name = model.rpartition("/")[2]
+    assert removed.lines == [f"deleted model {name} of automated labeling", f"deleted 2 objects of {bucket}"]
+    (problem,) = removed.problems
+    assert f"s3://{bucket}/rounds/1/labeling-jobs.json is no list of labeling jobs" in problem
 
 
 def test_images_of_the_repository_are_deleted(account: Account) -> None:
@@ -321,6 +393,8 @@ def test_a_stage_keeps_its_data_if_its_buckets_outlive_its_stack(
     assert retains_data(account.client) == retained
 
 
+def test_without_a_storage_stack_there_is_no_data_to_keep(account: Account) -> None:
+    assert not retains_data(account.client)
 
 
 def test_where_data_is_kept_everything_else_goes_that_is_in_the_way_of_cdk_destroy(
@@ -344,6 +418,7 @@ def test_where_data_is_kept_everything_else_goes_that_is_in_the_way_of_cdk_destr
     storage = {"DataBucket": bucket, "ArtifactBucket": bucket, "ModelPackageGroup": registry}
     project = Project({"storage": storage, "jobs": {"Repository": repository}, "deployment": groups})
 
+    removed = remove(account.client, project, keep_data=True, tell=lambda _: None)
 
     assert removed.problems == []
     assert thing not in things(account)
@@ -354,6 +429,3 @@ def test_where_data_is_kept_everything_else_goes_that_is_in_the_way_of_cdk_destr
     assert len(sagemaker.list_model_packages(ModelPackageGroupName=registry)["ModelPackageSummaryList"]) == 1
     assert model in [one["ModelArn"] for one in sagemaker.list_models()["Models"]]
     s3.put_object(Bucket=bucket, Key="images/upload/1.jpg", Body=b"")  # the bucket is open
-def test_without_a_storage_stack_there_is_no_data_to_keep(account: Account) -> None:
-    assert not retains_data(account.client)
-    removed = remove(account.client, project, keep_data=True, tell=lambda _: None)
