@@ -41,7 +41,12 @@ RULES: dict[str, tuple[set[str], set[str] | None]] = {
     "app.py": ({"settings", "stacks"}, {"aws_cdk", "cdk_nag"}),
     "lambda": ({"reefloop"}, {"boto3", "botocore"}),
     "jobs": ({"jobs"}, {"numpy", "onnx", "onnxruntime", "PIL", "scipy", "timm", "torch"}),
-    "edge": ({"classifier"}, {"awsiot", "boto3", "botocore", "numpy", "onnxruntime", "PIL", "dlr"}),
+    "edge/reefloop.Classifier": (
+        {"classifier"},
+        {"awsiot", "boto3", "botocore", "numpy", "onnxruntime", "PIL", "dlr"},
+    ),
+    "edge/wheels.py": (set(), {"packaging"}),
+    "edge/gdk_build.py": (set(), set()),
     "workstation": ({"workstation"}, set()),
     "offline": ({"offline"}, None),
     "console": (
