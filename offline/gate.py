@@ -6,15 +6,15 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from moto import backends
 from moto.core.request import Request
-from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from moto.sts.models import sts_backends
+from moto.sts.models import AssumedRole, sts_backends
 
-from offline import api, validation
+from offline import api, authorization, validation
 from offline.state import ACCOUNT_ID, State
 
 # What is missing here, or broke: a status that no SDK takes for a moment's trouble and tries again.
@@ -33,8 +33,7 @@ class Gate(DomainDispatcherApplication):
     def __init__(self, state: State) -> None:
         super().__init__(create_backend_app)
         self._state = state
-        self._principals: dict[str, str] = {}
-        self._roles: set[str] = set()
+        self._sessions: dict[str, AssumedRole | None] = {}
         self._writing = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -89,11 +88,16 @@ class Gate(DomainDispatcherApplication):
             return error.call, api.failure(error.call, "SerializationException", str(error))
         if (wrong := validation.problem(call)) is not None:
             return call, api.failure(call, *wrong)
-        if self._was_deleted(principal := self._principal(access_key)):
-            return call, api.failure(call, "AccessDenied", f"{principal} is not authorized: the role was deleted")
+        if (session := self._session(access_key)) and (denied := self._denied(call, session)):
+            return call, denied
         if (refusal := self._state.faults.take_refusal(call.name, call.parameters)) is not None:
             return call, api.failure(call, refusal.code, refusal.message)
         return call, None
+
+    def _denied(self, call: api.Call, session: AssumedRole) -> api.Answer | None:
+        refusal = authorization.refusal(call, session, self._state.region)
+        status = None if call.protocol == "json" else HTTPStatus.FORBIDDEN
+        return api.failure(call, *refusal, status=status) if refusal else None
 
     def _missing(self, call: api.Call | None, reason: str) -> api.Answer:
         name = call.name if call else reason
@@ -127,19 +131,17 @@ class Gate(DomainDispatcherApplication):
         with self._writing, (self._state.folder / "requests.log").open("a") as file:
             file.write(json.dumps(line) + "\n")
 
-    def _was_deleted(self, principal: str) -> bool:
-        """Whether this is a role that was here and is gone: credentials that it gave out are worth nothing at once."""
-        if any(role.arn == principal for role in list(iam_backends[ACCOUNT_ID]["aws"].roles.values())):
-            self._roles.add(principal)
-            return False
-        return principal in self._roles
-
     def _principal(self, access_key: str) -> str:
         """The role that this access key was given out for; the key itself when it is nobody's."""
-        if access_key not in self._principals:
-            role = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(access_key)
-            self._principals[access_key] = role.role_arn if role else access_key
-        return self._principals[access_key]
+        session = self._session(access_key)
+        return str(session.role_arn) if session else access_key
+
+    def _session(self, access_key: str) -> AssumedRole | None:
+        """The session of a role that this access key was given out for; None for a developer's own key."""
+        if access_key not in self._sessions:
+            found = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(access_key)
+            self._sessions[access_key] = found
+        return self._sessions[access_key]
 
 
 def _failure(call: api.Call | None, code: str, message: str) -> api.Answer:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from offline import roles
 from offline.cloudformation.resource import is_absent
 from offline.state import State
 
@@ -65,13 +66,15 @@ class Exchange:
             self._kept = None
 
     def _ask(self) -> Credentials:
-        iot, sts, iam = (self._state.client(service) for service in ("iot", "sts", "iam"))
+        iot, sts = (self._state.client(service) for service in ("iot", "sts"))
         try:
             status = iot.describe_certificate(certificateId=self._certificate_id)["certificateDescription"]["status"]
             if status != "ACTIVE":
                 raise Denied(f"certificate {self._certificate_id} is {status}; only an ACTIVE one is exchanged")
             alias = iot.describe_role_alias(roleAlias=self._role_alias)["roleAliasDescription"]
-            iam.get_role(RoleName=alias["roleArn"].rpartition("/")[2])
+            roles.check_trust(alias["roleArn"], "credentials.iot.amazonaws.com")
+        except PermissionError as error:
+            raise Denied(f"role alias {self._role_alias}: {error}") from error
         except ClientError as error:
             if is_absent(error):
                 raise Denied(f"role alias {self._role_alias}: {error}") from error

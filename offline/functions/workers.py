@@ -20,6 +20,7 @@ from typing import Any
 
 from moto.awslambda.models import LambdaFunction
 
+from offline import roles
 from offline.api import ServiceError
 from offline.state import State
 
@@ -109,7 +110,7 @@ class Workers:
         """An idle worker of this very version of the function, or a new one.
 
         Raises:
-            ServiceError: the function's reserved concurrency is used up.
+            ServiceError: the function's reserved concurrency is used up, or Lambda may not assume its role.
         """
         version = _version(function)
         with self._lock:
@@ -197,16 +198,16 @@ class Workers:
 
         https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
         """
-        role = self._state.client("sts").assume_role(
-            RoleArn=function.role,
-            RoleSessionName=function.function_name[:64].ljust(2, "-"),  # a session's name has two letters at least
-        )["Credentials"]
+        session = function.function_name[:64].ljust(2, "-")  # a session's name has two letters at least
+        try:
+            role = roles.assume(self._state, function.role, service="lambda.amazonaws.com", session=session)
+        except PermissionError as error:
+            message = f"The role defined for the function cannot be assumed by Lambda: {error}"
+            raise ServiceError("InvalidParameterValueException", message) from error
         return {
             **{str(name): str(value) for name, value in function.environment_vars.items()},
             **self._state.environment,
-            "AWS_ACCESS_KEY_ID": role["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": role["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": role["SessionToken"],
+            **{name.upper(): value for name, value in role.items()},
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
             "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",

@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from offline import roles
 from offline.faults import JobFault, JobKind
 from offline.state import State
 
@@ -74,14 +75,17 @@ class Job:
 
     @cached_property
     def credentials(self) -> dict[str, str]:
-        """Credentials of the job's role, as boto3's client factory names them."""
+        """Credentials of the job's role, as boto3's client factory names them.
+
+        Raises:
+            JobFailed: the role is not there or does not trust the service. AWS says so when the job is created already.
+        """
         role_arn = self.request.get("RoleArn") or self.request["serviceRole"]
-        answer = self.state.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=self.kind)["Credentials"]
-        return {
-            "aws_access_key_id": answer["AccessKeyId"],
-            "aws_secret_access_key": answer["SecretAccessKey"],
-            "aws_session_token": answer["SessionToken"],
-        }
+        service = "codebuild.amazonaws.com" if self.kind == "build" else "sagemaker.amazonaws.com"
+        try:
+            return roles.assume(self.state, role_arn, service=service, session=self.kind)
+        except PermissionError as error:
+            raise JobFailed(str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ class Docker:
 
     def _check(self, repository: str, tag: str) -> None:
         """Without this moto breaks where ECR refuses, and overwrites what may not change."""
-        [about] = self._ecr().describe_repositories(repositoryNames=[repository])["repositories"]
+        [about] = self.job.state.client("ecr").describe_repositories(repositoryNames=[repository])["repositories"]
         held = self._ecr().batch_get_image(repositoryName=repository, imageIds=[{"imageTag": tag}])["images"]
         if held and about.get("imageTagMutability") == "IMMUTABLE":
             raise CommandError(

@@ -15,9 +15,9 @@ import moto.stepfunctions
 from moto.stepfunctions import models, parser, responses, urls
 from moto.stepfunctions.parser import models as parser_models
 
+from offline.roles import Clients
 from offline.state import ACCOUNT_ID, State
 from offline.step_functions import interpreter, tasks
-from offline.step_functions.clients import Clients
 from offline.step_functions.executions import Execution, StateMachines
 from offline.step_functions.responses import Responses
 
@@ -33,7 +33,7 @@ def install(state: State) -> None:
     responses.get_backend = lambda account, region: backends[account][region]
     urls.url_paths = {"{0}/$": Responses.dispatch}
     interpreter.mend()
-    clients = Clients(state)
+    clients = Clients(state, service="states.amazonaws.com", session="states")
 
     def client(*, service: str, state_credentials: Any, **_: Any) -> Any:
         return clients.of(service, state_credentials.role_arn)

@@ -24,8 +24,8 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resou
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
+from offline.roles import Clients
 from offline.step_functions import shapes
-from offline.step_functions.clients import Clients
 from offline.step_functions.integrations import ACCEPTED, JOBS, JobIntegration
 
 POLL_SECONDS: Final = 0.15

@@ -13,6 +13,7 @@ from typing import Any
 
 from offline.account import Account
 from offline.state import Crew
+from tests.offline.roles import make_role
 
 BUCKET = "bench"
 REPOSITORY = "bench-jobs"
@@ -39,10 +40,7 @@ class Bench:
         self.sqs: Any
         self.s3.create_bucket(Bucket=BUCKET)
         self.ecr.create_repository(repositoryName=REPOSITORY)
-        trust = {"Version": "2012-10-17", "Statement": []}
-        self.role: str = self.iam.create_role(RoleName="bench", AssumeRolePolicyDocument=json.dumps(trust))["Role"][
-            "Arn"
-        ]
+        self.role = make_role(account, "bench")
 
     # ---- Objects -----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from offline.account import Account
 from offline.device import CoreDevice, provision
+from tests.offline.roles import make_role
 
 BUCKET = "component-artifacts"
 LINUX = {"os": "linux", "runtime": "*"}
@@ -46,9 +47,7 @@ class Fleet:
         self.account = account
         self.greengrass, self.s3, self.iot = (account.client(name) for name in ("greengrassv2", "s3", "iot"))
         self.s3.create_bucket(Bucket=BUCKET)
-        trust = {"Version": "2012-10-17", "Statement": []}
-        role = account.client("iam").create_role(RoleName="exchange", AssumeRolePolicyDocument=json.dumps(trust))
-        self.iot.create_role_alias(roleAlias="exchange", roleArn=role["Role"]["Arn"])
+        self.iot.create_role_alias(roleAlias="exchange", roleArn=make_role(account, "exchange"))
         free = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
         self.iot.create_policy(policyName="device", policyDocument=json.dumps(free))
 

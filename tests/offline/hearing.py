@@ -1,7 +1,6 @@
 """The cloud's end of what devices say, as the deployment stack makes it: topic rules, the ingest function, a table."""
 
 import io
-import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +10,10 @@ from offline.account import Account
 from reefloop.contracts import ITEM, RECORDS, THING, topic
 from reefloop.deployment import records
 from reefloop.deployment.records import Stored
+from tests.offline.roles import make_role
 
 TABLE = "records-of-the-reef"
 _FUNCTIONS = Path(__file__).parents[2] / "lambda"
-_TRUST: dict[str, Any] = {"Version": "2012-10-17", "Statement": []}
 
 
 class Hearing:
@@ -65,13 +64,12 @@ def _function(account: Account) -> str:
     with zipfile.ZipFile(buffer, "w") as archive:
         for path in sorted(path for path in _FUNCTIONS.rglob("*.py")):
             archive.write(path, path.relative_to(_FUNCTIONS))
-    role = account.client("iam").create_role(RoleName="ingest", AssumeRolePolicyDocument=json.dumps(_TRUST))
     made = account.client("lambda").create_function(
         FunctionName="ingest",
         Code={"ZipFile": buffer.getvalue()},
         Handler="reefloop.deployment.ingest.handler",
         Runtime="python3.14",
-        Role=role["Role"]["Arn"],
+        Role=make_role(account, "ingest"),
         Timeout=60,
         Environment={"Variables": {"RECORDS_TABLE": TABLE, "RECORDS_DAYS": "1"}},
     )

@@ -6,6 +6,7 @@ from typing import Any
 from offline.account import Account
 from tests.offline.bench import any_name, until
 from tests.offline.fleet import archive
+from tests.offline.roles import make_role
 
 BUCKET, TABLE = "from-devices", "from-devices"
 # Writes down every event that it gets.
@@ -39,16 +40,9 @@ class Core:
         )
         self.role_arn = self.role("dynamodb:PutItem", "s3:PutObject")
 
-    def role(self, *actions: str, service: str = "iot.amazonaws.com") -> str:
+    def role(self, *actions: str, service: str = "iot") -> str:
         """The ARN of a new role that may do this to anything."""
-        trusted = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
-        allowed = [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]
-        name = any_name("role")
-        trust = json.dumps({"Version": "2012-10-17", "Statement": [trusted]})
-        arn: str = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-        policy = json.dumps({"Version": "2012-10-17", "Statement": allowed})
-        self.iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policy)
-        return arn
+        return make_role(self.account, any_name("role"), *actions, services=[service])
 
     def rule(self, sql: str, *actions: dict[str, Any], **more: Any) -> str:
         """The name of a new rule."""
@@ -91,7 +85,7 @@ class Core:
             Code={"ZipFile": archive({"index.py": WITNESS})},
             Handler="index.handler",
             Runtime="python3.14",
-            Role=self.role("s3:PutObject", service="lambda.amazonaws.com"),
+            Role=self.role("s3:PutObject", service="lambda"),
         )["FunctionArn"]
         if permitted_for is not None:
             self.functions.add_permission(

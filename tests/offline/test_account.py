@@ -98,6 +98,7 @@ _INTERRUPTED = """
 import io, os, signal, sys, zipfile
 from pathlib import Path
 from offline.account import Account
+from tests.offline.roles import make_role
 
 # A shell starts what runs in the background with interrupts switched off.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -105,10 +106,9 @@ packed = io.BytesIO()
 with zipfile.ZipFile(packed, "w") as archive:
     archive.writestr("index.py", "def handler(event, context): return event")
 with Account(Path(sys.argv[1])) as account:
-    trust = '{"Version": "2012-10-17", "Statement": []}'
-    role = account.client("iam").create_role(RoleName="role", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     account.client("lambda").create_function(
-        FunctionName="warm", Runtime="python3.13", Handler="index.handler", Role=role,
+        FunctionName="warm", Runtime="python3.13", Handler="index.handler",
+        Role=make_role(account, "role"),
         Code={"ZipFile": packed.getvalue()},
     )
     account.client("lambda").invoke(FunctionName="warm")

@@ -14,6 +14,7 @@ from offline.runners.labeling.automated import Model, threshold
 from offline.state import Answer
 from tests.offline.bench import BUCKET, Bench
 from tests.offline.labeling import CLASSES, counters, label, labeling_bench, output
+from tests.offline.roles import make_role
 
 ALGORITHM = "arn:aws:sagemaker:us-east-1:027400017018:labeling-job-algorithm-specification/image-classification"
 COLOURS = {"crab": (200, 60, 40), "squid": (220, 200, 210), "fish": (60, 90, 200)}
@@ -69,12 +70,13 @@ def bench(closed_bench: Bench, crew: Sighted, monkeypatch: pytest.MonkeyPatch) -
     return closed_bench
 
 
-def learn(bench: Bench, manifest: str = "many", **config: str) -> dict[str, Any]:
+def learn(bench: Bench, manifest: str = "many", *, role: str = "", **config: str) -> dict[str, Any]:
     return label(
         bench,
         [],
         manifest=f"s3://{BUCKET}/tasks/{manifest}.manifest",
         HumanTaskConfig={"NumberOfHumanWorkersPerDataObject": 1},
+        RoleArn=role or bench.role,
         LabelingJobAlgorithmsConfig={"LabelingJobAlgorithmSpecificationArn": ALGORITHM, **config},
     )
 
@@ -125,6 +127,13 @@ def test_a_data_set_that_cannot_be_learned_fails_the_job(bench: Bench, manifest:
 
     assert job["LabelingJobStatus"] == "Failed"
     assert reason in job["FailureReason"]
+
+
+def test_a_role_that_may_not_be_passed_on_learns_nothing(bench: Bench, crew: Sighted) -> None:
+    job = learn(bench, role=make_role(bench.account, "not-passed-on", "s3:*"))
+
+    assert job["LabelingJobStatus"] == "Failed"
+    assert "is not authorized to perform: iam:PassRole" in job["FailureReason"]
 
 
 def test_the_threshold_is_the_lowest_at_which_19_of_20_are_right() -> None:

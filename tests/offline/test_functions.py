@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from offline.account import Account
 from tests.offline.bench import until
+from tests.offline.roles import make_role
 
 SOURCE = """
 import json, os, time
@@ -51,13 +52,11 @@ def deploy(account: Account, request: pytest.FixtureRequest) -> Deploy:
 
     def deployed(handler: str, *, source: str = SOURCE, **settings: Any) -> str:
         name = f"{request.node.originalname}-{handler.replace('.', '-')}"[-64:]
-        trust = '{"Version": "2012-10-17", "Statement": []}'
-        role = account.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
         account.client("lambda").create_function(
             FunctionName=name,
             Runtime="python3.13",
             Handler=f"code.{handler}" if "." not in handler else handler,
-            Role=role,
+            Role=make_role(account, name, services=["lambda"]),
             Code={"ZipFile": _zip(code=source)},
             **settings,
         )

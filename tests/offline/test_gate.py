@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from offline import gate
 from offline.account import Account
+from tests.offline.roles import client_of, make_role
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=offline/20260101/us-east-1/logs/aws4_request, SignedHeaders=host"
 ROLE = "arn:aws:iam::123456789012:role/any"
@@ -149,17 +150,8 @@ def test_a_crash_is_an_error_with_its_traceback_in_a_file(
 
 
 def test_the_list_of_requests_names_the_role_behind_each(account: Account) -> None:
-    iam, sts = account.client("iam"), account.client("sts")
-    arn = iam.create_role(RoleName="reader", AssumeRolePolicyDocument='{"Version":"2012-10-17","Statement":[]}')[
-        "Role"
-    ]["Arn"]
-    keys = sts.assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
-    account.state.client(
-        "s3",
-        aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
-    ).list_buckets()
+    arn = make_role(account, "reader")
+    client_of(account, "s3", arn).list_buckets()
     requests = [json.loads(line) for line in (account.state.folder / "requests.log").read_text().splitlines()]
     assert any(one["call"] == "s3:ListBuckets" and one["principal"] == arn and one["status"] == 200 for one in requests)
 
@@ -195,17 +187,12 @@ def test_a_policy_that_denies_plain_connections_locks_nobody_out(account: Accoun
 
 def test_credentials_of_a_deleted_role_are_worth_nothing(account: Account) -> None:
     iam = account.client("iam")
-    role = iam.create_role(RoleName="buoy", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    given = account.client("sts").assume_role(RoleArn=role, RoleSessionName="buoy")["Credentials"]
-    device = account.state.client(
-        "s3",
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
-    )
+    role = make_role(account, "buoy")
+    device = client_of(account, "s3", role)
     account.client("s3").create_bucket(Bucket="frames")
     device.put_object(Bucket="frames", Key="before", Body=b"")
+    iam.delete_role_policy(RoleName="buoy", PolicyName="all")
     iam.delete_role(RoleName="buoy")
     code, message = _refused(device.put_object, Bucket="frames", Key="after", Body=b"")
     assert code == "AccessDenied"
-    assert "the role was deleted" in message
+    assert f"there is no role {role}" in message

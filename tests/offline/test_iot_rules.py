@@ -191,10 +191,10 @@ FAILURES: dict[str, tuple[Callable[[Core], dict[str, Any]], str, str]] = {
     "a role that permits nothing": (
         lambda core: core.object("x", role=core.role("s3:GetObject")),
         "S3Action",
-        "not authorized to perform s3:PutObject on arn:aws:s3:::from-devices/x",
+        "not authorized to perform: s3:PutObject on resource: arn:aws:s3:::from-devices/x",
     ),
     "a role that only others may assume": (
-        lambda core: core.object("x", role=core.role("s3:*", service="lambda.amazonaws.com")),
+        lambda core: core.object("x", role=core.role("s3:*", service="lambda")),
         "S3Action",
         "trust policy does not name iot.amazonaws.com",
     ),

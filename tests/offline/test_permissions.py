@@ -8,7 +8,7 @@ import pytest
 
 from offline.broker import Broker, Link
 from offline.device import provision
-from offline.permissions import permits
+from offline.permissions import permits, trusts
 from tests.offline.fleet import Fleet, any_name, opened
 
 OBJECT = "arn:aws:s3:::bucket/a/b"
@@ -42,6 +42,61 @@ NOT_RESOURCE = {"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:s3:::b
 )
 def test_it_is_permitted_by(statements: list[dict[str, Any]]) -> None:
     assert permits([policy(*statements)], "s3:PutObject", OBJECT)
+
+
+PASSED = statement(Condition={"StringEquals": {"iam:PassedToService": ["sagemaker.amazonaws.com"]}})
+BELOW = statement(Condition={"StringLike": {"s3:prefix": ["rounds/*", "gold/*"]}})
+
+
+@pytest.mark.parametrize(
+    ("conditional", "context", "permitted"),
+    [
+        (PASSED, {"iam:PassedToService": "sagemaker.amazonaws.com"}, True),
+        (PASSED, {"iam:PassedToService": "lambda.amazonaws.com"}, False),
+        (BELOW, {"s3:prefix": "gold/a"}, True),
+        (BELOW, {"s3:prefix": ""}, False),
+        (BELOW, {"iam:PassedToService": "lambda.amazonaws.com"}, True),
+    ],
+)
+def test_what_the_call_tells_is_compared_with_conditions(
+    conditional: dict[str, Any], context: dict[str, str], permitted: bool
+) -> None:
+    assert permits([policy(conditional)], "s3:PutObject", OBJECT, context) == permitted
+
+
+def test_a_variable_stands_for_what_the_call_tells() -> None:
+    own = policy(statement(Resource="arn:aws:s3:::bucket/${credentials-iot:ThingName}/*"))
+    assert permits([own], "s3:PutObject", OBJECT, {"credentials-iot:ThingName": "a"})
+    assert not permits([own], "s3:PutObject", OBJECT, {"credentials-iot:ThingName": "b"})
+    assert not permits([own], "s3:PutObject", OBJECT)
+
+
+def test_a_resource_that_is_not_known_may_be_any_that_is_allowed() -> None:
+    assert permits([policy(statement(), statement("Deny", Resource="arn:aws:s3:::a/*"))], "s3:PutObject", None)
+    assert not permits([policy(statement(), statement("Deny", Resource="*"))], "s3:PutObject", None)
+    assert not permits([policy(statement())], "s3:GetObject", None)
+
+
+def test_an_action_on_no_resource_takes_a_statement_about_all() -> None:
+    assert permits([policy(statement(Resource="*"))], "s3:PutObject", "*")
+    assert not permits([policy(statement(Resource="arn:aws:s3:::bucket/*"))], "s3:PutObject", "*")
+
+
+@pytest.mark.parametrize(
+    ("changes", "trusted"),
+    [
+        ({}, True),
+        ({"Principal": {"Service": ["states.amazonaws.com", "lambda.amazonaws.com"]}}, True),
+        ({"Principal": {"Service": "states.amazonaws.com"}}, False),
+        ({"Principal": {"AWS": "lambda.amazonaws.com"}}, False),
+        ({"Principal": "*"}, False),
+        ({"Action": "sts:TagSession"}, False),
+        ({"Effect": "Deny"}, False),
+    ],
+)
+def test_a_trust_policy_names_who_may_assume_the_role(changes: dict[str, Any], trusted: bool) -> None:
+    given = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}, **changes}
+    assert trusts(policy(given), "lambda.amazonaws.com") == trusted
 
 
 @pytest.mark.parametrize(

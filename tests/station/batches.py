@@ -14,13 +14,7 @@ from console.label.server import PageServer
 from console.label.station import Station
 from offline.account import Account
 from tests.any import any_round
-
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"},
-    ],
-}
+from tests.offline.roles import make_role
 
 
 class Waiting:
@@ -29,7 +23,6 @@ class Waiting:
     def __init__(self, account: Account) -> None:
         self.sfn, self.sqs = account.client("stepfunctions"), account.client("sqs")
         self.queue = self.sqs.create_queue(QueueName="tokens")["QueueUrl"]
-        role = account.client("iam").create_role(RoleName="waiting", AssumeRolePolicyDocument=json.dumps(TRUST))
         wait = {
             "Type": "Task",
             "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
@@ -39,7 +32,7 @@ class Waiting:
         self.machine = self.sfn.create_state_machine(
             name="waiting",
             definition=json.dumps({"StartAt": "Wait", "States": {"Wait": wait}}),
-            roleArn=role["Role"]["Arn"],
+            roleArn=make_role(account, "waiting"),
         )["stateMachineArn"]
 
     def start(self) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from offline import roles
 from offline.runners import Job, JobFailed, storage
 from offline.runners.labeling.kinds import BUILT_IN
 from offline.runners.labeling.labels import Task, metadata
@@ -197,11 +198,16 @@ class ActiveLearning:
         return model
 
     def _register(self, model: Model) -> None:
-        """Make the model that the next job may start from."""
-        uri = self._output.put("training/model.npz", model.save())
-        created = self._job.state.client("sagemaker", **self._job.credentials).create_model(
+        """Make the model that the next job may start from: Ground Truth does so, under the job's role.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/sms-security-permission-execution-role.html
+        """
+        uri, role = self._output.put("training/model.npz", model.save()), self._job.request["RoleArn"]
+        if not roles.may(role, "iam:PassRole", role, {"iam:PassedToService": "sagemaker.amazonaws.com"}):
+            raise JobFailed(f"ClientError: {role} is not authorized to perform: iam:PassRole on resource: {role}")
+        created = self._job.state.client("sagemaker").create_model(
             ModelName=self._job.name,
-            ExecutionRoleArn=self._job.request["RoleArn"],
+            ExecutionRoleArn=role,
             PrimaryContainer={"ModelDataUrl": uri},
             Tags=self._job.request.get("Tags", []),
         )

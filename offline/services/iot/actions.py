@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from offline.permissions import may_invoke
+from offline.roles import Clients
 from offline.services.iot.expressions import UNDEFINED, Message, fill, templates
-from offline.services.iot.roles import Roles
 from offline.services.iot.sql import Result
-from offline.state import ACCOUNT_ID, State
+from offline.state import State
 
 _FUNCTION: Final = re.compile(r"arn:aws:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9_$-]+)?")
 
@@ -42,7 +42,7 @@ class Actions:
     """The actions of one account's rules."""
 
     def __init__(self, state: State) -> None:
-        self._state, self._roles = state, Roles(state)
+        self._state, self._clients = state, Clients(state, service="iot.amazonaws.com", session="iot-rule")
 
     def run(self, action: Mapping[str, Any], rule_arn: str, message: Message, result: Result) -> None:
         """Do it.
@@ -82,19 +82,15 @@ class Actions:
         self._put(errand, table, {name: _attribute(value) for name, value in document.items()})
 
     def _put(self, errand: Errand, table: str, item: Mapping[str, Any]) -> None:
-        name = fill(table, errand.message)
-        arn = f"arn:aws:dynamodb:{self._state.region}:{ACCOUNT_ID}:table/{name}"
-        tables = self._roles.client("dynamodb", errand.given["roleArn"], action="dynamodb:PutItem", resource=arn)
-        tables.put_item(TableName=name, Item=item)
+        tables = self._clients.of("dynamodb", errand.given["roleArn"])
+        tables.put_item(TableName=fill(table, errand.message), Item=item)
 
     def put_object(self, errand: Errand) -> None:
         """https://docs.aws.amazon.com/iot/latest/developerguide/s3-rule-action.html"""
         given = errand.given
         bucket, key = fill(given["bucketName"], errand.message), fill(given["key"], errand.message)
-        arn = f"arn:aws:s3:::{bucket}/{key}"
         acl = {"ACL": given["cannedAcl"]} if "cannedAcl" in given else {}
-        objects = self._roles.client("s3", given["roleArn"], action="s3:PutObject", resource=arn)
-        objects.put_object(Bucket=bucket, Key=key, Body=errand.result.raw, **acl)
+        self._clients.of("s3", given["roleArn"]).put_object(Bucket=bucket, Key=key, Body=errand.result.raw, **acl)
 
 
 KINDS: Final[Mapping[str, Kind]] = {

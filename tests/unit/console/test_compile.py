@@ -14,6 +14,7 @@ from console.cli import main
 from console.errors import Failure
 from offline.account import Account
 from tests.any import any_bytes, any_model_version, any_package, any_round, tar_gz
+from tests.offline.roles import make_role
 from tests.unit.console.packages import PARITY, not_compiled
 
 ANDROID = ["--framework", "mxnet", "--input", '{"data":[1,3,224,224]}', "--targets", "android-arm64,qcs605"]
@@ -22,10 +23,6 @@ COMPILED = [any_package("android-arm64", parity=PARITY), any_package("qcs605")]
 STORAGE = {
     "Resources": {"Data": {"Type": "AWS::S3::Bucket"}, "Artifacts": {"Type": "AWS::S3::Bucket"}},
     "Outputs": {"DataBucket": {"Value": {"Ref": "Data"}}, "ArtifactBucket": {"Value": {"Ref": "Artifacts"}}},
-}
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 SUCCEED = {"Type": "Succeed"}
 FAIL = {"Type": "Fail", "Error": "TooFewTargets", "Cause": "1 target(s) compiled and minimum_targets is 2"}
@@ -62,13 +59,13 @@ class Stage:
             "Next": "End",
         }
         states = {"StartAt": "End" if packages is None else "Write", "States": {"Write": write, "End": end}}
-        role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
+        role = make_role(self.account, any_round(), "s3:PutObject", services=["states"])
         machine = {
             "Type": "AWS::StepFunctions::StateMachine",
-            "Properties": {"DefinitionString": json.dumps(states), "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}},
+            "Properties": {"DefinitionString": json.dumps(states), "RoleArn": role},
         }
         template = {
-            "Resources": {"Role": role, "Compiler": machine},
+            "Resources": {"Compiler": machine},
             "Outputs": {"Machine": {"Value": {"Ref": "Compiler"}}},
         }
         self.machine = create_stack(self.account, "compilation", template)["Machine"]

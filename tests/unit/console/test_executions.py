@@ -13,6 +13,7 @@ from console.project import Project
 from console.screen import execution_rows
 from offline.account import Account
 from tests.any import any_round
+from tests.offline.roles import make_role
 
 ROLE = "arn:aws:iam::123456789012:role/machine"
 PASS = {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}}
@@ -26,14 +27,7 @@ def machine(account: Account, definition: object) -> str:
 
 
 def role(account: Account) -> str:
-    iam, name = account.client("iam"), any_round()
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        ],
-    }
-    return str(iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"])
+    return make_role(account, any_round(), services=["states"])
 
 
 def ended(account: Account, project: Project, arn: str) -> Execution:
