@@ -11,7 +11,7 @@ from offline.account import Account
 from offline.device import provision
 from tests.offline.bench import any_name
 from tests.offline.fleet import archive
-from tests.offline.roles import SERVICES, client_of, make_role
+from tests.offline.roles import client_of, make_role
 
 BUCKET = "guarded"
 Client = Callable[[str], Any]
@@ -26,7 +26,7 @@ def _bucket(account: Account) -> None:
 
 def under(account: Account, *statements: Statement) -> Client:
     """Clients under a new role that may do this and nothing else; a statement without Resource is about all."""
-    role = make_role(account, any_name("role"), services=SERVICES)
+    role = make_role(account, any_name("role"))
     allowed = [{"Effect": "Allow", "Resource": "*", **statement} for statement in statements]
     account.client("iam").put_role_policy(
         RoleName=role.rpartition("/")[2],
@@ -238,11 +238,8 @@ def test_a_state_machine_does_nothing_under_a_role_that_it_may_not_assume(accoun
 def test_a_device_writes_under_its_own_name_alone(account: Account) -> None:
     role = make_role(account, "devices")
     own = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": objects("${credentials-iot:ThingName}/*")}
-    account.client("iam").put_role_policy(
-        RoleName="devices",
-        PolicyName="all",
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [own]}),
-    )
+    document = json.dumps({"Version": "2012-10-17", "Statement": [own]})
+    account.client("iam").put_role_policy(RoleName="devices", PolicyName="all", PolicyDocument=document)
     account.client("iot").create_role_alias(roleAlias="devices", roleArn=role)
     account.client("iot").create_policy(policyName="none", policyDocument=json.dumps({"Statement": []}))
     device = provision(account.state, "buoy-1", groups=[], role_alias="devices", policy="none")
