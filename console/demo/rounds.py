@@ -14,6 +14,7 @@ from console.screen import Screen, device_rows, execution_rows
 from reefloop import contracts as c
 
 _PAUSE_SECONDS: Final = 1.0
+_RECOUNT_SECONDS: Final = 10.0
 
 
 @dataclass
@@ -41,8 +42,9 @@ class Rounds:
             Failure: it did not succeed, with the innermost reason.
         """
         follower = Follower(self.clients, self.project)
+        devices = DeviceReader(self.clients, self.project, recount_seconds=_RECOUNT_SECONDS)
         while (execution := follower.read(arn)).status == RUNNING:
-            self.screen.show([*execution_rows(execution), *device_rows(self.reader.read())])
+            self.screen.show([*execution_rows(execution), *device_rows(devices.read())])
             self.attend(name)
             time.sleep(_PAUSE_SECONDS)
         self.executions[name] = execution

@@ -29,6 +29,8 @@ from offline.step_functions import shapes
 from offline.step_functions.integrations import ACCEPTED, JOBS, JobIntegration
 
 POLL_SECONDS: Final = 0.15
+LONGEST_POLL_SECONDS: Final = 1.0
+"""A look costs what a request costs, on the same processors as the job: a long one is looked at less and less often."""
 
 # (prefix of an optimized integration's error names, the service as its Java client calls it): an error that the API
 # declares is "<prefix>.<error>Exception", any other "<prefix>.<client>Exception".
@@ -73,9 +75,10 @@ class RunJob(StateTaskService):
         answer = getattr(client, job.start)(**normalised_parameters)
         answer.pop("ResponseMetadata", None)
         self._tell_submitted(env, _result(answer, job.service, job.start))
-        result = None
+        result, pause = None, POLL_SECONDS
         while env.is_running() and (result := self._poll(env, client, answer, normalised_parameters)) is None:
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(1.1 * pause, LONGEST_POLL_SECONDS)
         if result is None:
             with suppress(ClientError):  # a job that ended meanwhile cannot be stopped
                 getattr(client, job.stop)(**job.end(answer, normalised_parameters))
