@@ -90,6 +90,13 @@ def test_a_first_round_needs_gold(
     assert keys(account, deployed) == []
 
 
+@pytest.fixture
+def gold(any_photo: Write) -> tuple[str, str]:
+    """The option that brings gold of two classes."""
+    folders = [any_photo(f"gold/{label}/1.png").parent for label in ("crab", "squid")]
+    return "--gold", str(folders[0].parent)
+
+
 def start_at(monkeypatch: pytest.MonkeyPatch, settings: Settings, *arguments: str) -> int:
     """Run start for a stage with these settings."""
     monkeypatch.setattr("console.commands.start.load_settings", lambda _: settings)
@@ -99,15 +106,12 @@ def start_at(monkeypatch: pytest.MonkeyPatch, settings: Settings, *arguments: st
 def test_a_stage_without_a_loop_is_refused_before_anything_is_uploaded(
     account: Account,
     deployed: str,
-    any_photo: Write,
-    tmp_path: Path,
+    gold: tuple[str, str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     boxes = Settings(stage="laptop", task="detection")
-    for name in ("gold/crab/1.png", "gold/squid/1.png"):
-        any_photo(name)
-    assert start_at(monkeypatch, boxes, "--round", any_round(), "--gold", str(tmp_path / "gold")) == 2
+    assert start_at(monkeypatch, boxes, "--round", any_round(), *gold) == 2
     assert "task 'detection': people label boxes" in capsys.readouterr().err
     assert keys(account, deployed) == []
     monkeypatch.setattr("console.commands.watch.load_settings", lambda _: boxes)
@@ -125,16 +129,14 @@ def manifest(folder: Path) -> str:
 def test_a_manifest_that_nobody_would_read_is_refused_before_anything_is_uploaded(
     account: Account,
     deployed: str,
-    any_photo: Write,
+    gold: tuple[str, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     provider: str,
 ) -> None:
     asks_people = Settings.model_validate({"stage": "laptop", "labeling": {"provider": provider}})
-    for name in ("gold/crab/1.png", "gold/squid/1.png"):
-        any_photo(name)
-    brought = ("--gold", str(tmp_path / "gold"), "--manifest", manifest(tmp_path))
+    brought = (*gold, "--manifest", manifest(tmp_path))
     assert start_at(monkeypatch, asks_people, "--round", any_round(), *brought) == 2
     assert f"provider '{provider}', which reads no manifest: leave --manifest out" in capsys.readouterr().err
     assert keys(account, deployed) == []
@@ -143,15 +145,12 @@ def test_a_manifest_that_nobody_would_read_is_refused_before_anything_is_uploade
 def test_a_round_of_imported_labels_needs_its_manifest_once(
     account: Account,
     deployed: str,
-    any_photo: Write,
+    gold: tuple[str, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     imports, round_ = Settings.model_validate({"stage": "laptop", "labeling": {"provider": "import"}}), any_round()
-    for name in ("gold/crab/1.png", "gold/squid/1.png"):
-        any_photo(name)
-    gold = ("--gold", str(tmp_path / "gold"))
     assert start_at(monkeypatch, imports, "--round", round_, *gold) == 2
     assert f"round {round_} has none: bring an augmented manifest with --manifest" in capsys.readouterr().err
     assert keys(account, deployed) == []

@@ -15,7 +15,7 @@ from classifier.policy.sighting import LONGEST_LABEL
 
 SUMS = "SHA256SUMS"
 MOST_TRIED = 32
-"""Golden images. There is one per class and more, and a model of a thousand classes is proved in as many minutes."""
+"""Golden images. There is one per class: a slow model of a thousand classes would be proved for an hour."""
 REQUIRED = ("model.onnx", "labels.json", "model.json", "package.json", "golden/golden.json")
 
 
