@@ -33,7 +33,7 @@ demo: setup ## the whole loop on this laptop, no AWS account needed
 
 # One process more than cores, since tests wait for jobs and devices.
 test: setup ## unit, handler, stack, workflow, edge and offline-account tests
-	@python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --cov --cov-report=term $(ARGS)
+	@python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --cov --cov-report=html:build/coverage $(ARGS)
 
 check: setup ## formatting, lint, types; synth, cdk-nag and cfn-lint of every stage
 	ruff format --check .
