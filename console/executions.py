@@ -21,7 +21,11 @@ from settings import Settings
 _ROUND: Final = re.compile(r"[A-Za-z0-9](-?[A-Za-z0-9]){0,39}")
 RUNNING: Final = "RUNNING"
 SUCCEEDED: Final = "SUCCEEDED"
+_PAGE: Final = 1000  # events; as many as one call gives
+_NEWS: Final = 25  # events that come between two looks, seldom more
 _TOLD: Final = 3  # failed jobs that are told of; the others failed alike
+
+Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ class Follower:
     project: Project
     _ended: dict[str, Execution] = field(default_factory=dict)
     _ended_jobs: dict[str, Job] = field(default_factory=dict)
+    _histories: dict[str, dict[int, Event]] = field(default_factory=dict)
 
     def read(self, arn: str) -> Execution:
         """The execution and everything below it, now."""
@@ -135,8 +140,7 @@ class Follower:
         sfn = self.clients("stepfunctions")
         # Described before its history is read: an execution that ended in between is read once more.
         described = sfn.describe_execution(executionArn=arn)
-        pages = sfn.get_paginator("get_execution_history").paginate(executionArn=arn)
-        events = [event for page in pages for event in page["events"]]
+        events = self.events(arn)
         submitted = [json.loads(text) for text in map(_task_output, events) if text]
         states = _current_states(events) if described["status"] == RUNNING else {}
         execution = Execution(
@@ -157,6 +161,24 @@ class Follower:
         if execution.status != RUNNING:
             self._ended[arn] = execution
         return execution
+
+    def events(self, arn: str) -> list[Event]:
+        """An execution's history so far, the oldest event first; asked for is what came since the last time.
+
+        Events are numbered from 1 on, without gaps:
+        https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html
+        """
+        known = self._histories.get(arn, {})
+        last = max(known, default=0)
+        pages = self.clients("stepfunctions").get_paginator("get_execution_history")
+        paging = {"PageSize": _NEWS if known else _PAGE}
+        found: dict[int, Event] = {}
+        for page in pages.paginate(executionArn=arn, reverseOrder=True, PaginationConfig=paging):
+            found |= {event["id"]: event for event in page["events"]}
+            if min(found, default=0) <= last + 1:
+                break
+        self._histories[arn] = known | found
+        return [event for _, event in sorted(self._histories[arn].items())]
 
     def _job(self, kind: str, arn: str) -> Job:
         if arn not in self._ended_jobs:
@@ -200,7 +222,7 @@ def _sentence(cause: str) -> str:
     return next((_sentence(str(document[key])) for key in keys if document.get(key)), cause)
 
 
-def _task_output(event: Mapping[str, Any]) -> str:
+def _task_output(event: Event) -> str:
     """What a service answered when a task was handed to it: `.sync` tasks are submitted, the others succeed."""
     details = event.get("taskSubmittedEventDetails") or event.get("taskSucceededEventDetails") or {}
     return str(details.get("output", ""))
@@ -217,7 +239,7 @@ def _jobs(answers: list[Any]) -> list[tuple[str, str]]:
     return list(dict.fromkeys(job for answer in answers for job in job_arns(answer)))
 
 
-def _current_states(events: list[Mapping[str, Any]]) -> dict[str, int]:
+def _current_states(events: list[Event]) -> dict[str, int]:
     def names(details: str) -> Counter[str]:
         return Counter(event[details]["name"] for event in events if details in event)
 

@@ -32,7 +32,9 @@ class DataBucket:
         """Put photographs under names made of their content; returns how many. Bringing one twice changes nothing."""
 
         def put(photo: Photo) -> None:
-            self._s3.upload_file(str(photo.path), self._bucket, f"{prefix}{photo.name}")
+            # Not upload_file, which starts ten threads and ends them for every file, to send large ones in parts.
+            with photo.path.open("rb") as body:
+                self._s3.put_object(Bucket=self._bucket, Key=f"{prefix}{photo.name}", Body=body)
 
         with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
             return len(list(pool.map(put, photos)))

@@ -2,13 +2,16 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from offline.step_functions.executions import REDRIVABLE
+
+_EVENTS: Final = 100
+"""Of a history per page, where nobody says how many."""
 
 
 class Responses(StepFunctionResponse):
@@ -43,7 +46,7 @@ class Responses(StepFunctionResponse):
         return answer
 
     def get_execution_history(self) -> Any:
-        arn, size = self._get_param("executionArn"), int(self._get_param("maxResults") or 1000)
+        arn, size = self._get_param("executionArn"), int(self._get_param("maxResults") or _EVENTS)
         events = self.stepfunction_backend.get_execution_history(arn)["events"]
         if self._get_param("reverseOrder"):
             events = events[::-1]

@@ -166,7 +166,8 @@ class Bench:
         return found | ({"output": json.loads(found["output"])} if "output" in found else {})
 
     def history(self, execution: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.stepfunctions.get_execution_history(executionArn=execution)["events"]
+        history = self.stepfunctions.get_execution_history(executionArn=execution, maxResults=1000)
+        found: list[dict[str, Any]] = history["events"]
         return found
 
     def execute(self, machine: str, execution_input: Any = None) -> dict[str, Any]:

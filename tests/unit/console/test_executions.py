@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from console import executions
 from console.errors import Refusal
 from console.executions import Execution, Follower, execution_arn, reasons, start_round
 from console.jobs import Job
@@ -13,6 +14,7 @@ from console.project import Project
 from console.screen import execution_rows
 from offline.account import Account
 from tests.any import any_round
+from tests.offline.bench import until
 from tests.offline.roles import make_role
 
 ROLE = "arn:aws:iam::123456789012:role/machine"
@@ -78,6 +80,25 @@ def test_nested_executions_are_followed_with_their_stage(account: Account) -> No
         ("loop", "SUCCEEDED"),
         ("labeling", "SUCCEEDED"),
     ]
+
+
+def test_what_came_since_the_last_look_is_added_to_what_is_known(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executions, "_NEWS", 4)
+    many = {f"Step{n}": {"Type": "Pass", "Next": f"Step{n + 1}"} for n in range(20)}
+    wait = {"Type": "Wait", "Seconds": 1, "Next": "Step0"}
+    last = {"Type": "Wait", "Seconds": 60, "End": True}
+    states = {"Wait": wait, **many, "Step20": {"Type": "Pass", "Next": "Last"}, "Last": last}
+    project = Project({"loop": {"Machine": machine(account, {"StartAt": "Wait", "States": states})}})
+    arn = start_round(account.client, project, "1")
+    follower = Follower(account.client, project)
+    until(lambda: follower.read(arn), lambda execution: "Wait" in execution.states)
+    assert len(follower.events(arn)) < 5
+    seen = until(lambda: follower.read(arn), lambda execution: "Last" in execution.states)
+    assert seen.states == {"Last": 1}
+    assert [event["id"] for event in follower.events(arn)] == list(range(1, 2 * 23 + 1))
+    account.client("stepfunctions").stop_execution(executionArn=arn)
 
 
 def test_the_innermost_cause_of_a_failure_is_told(account: Account) -> None:
