@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import botocore.session
-from botocore.model import OperationModel
+from botocore.model import OperationModel, ServiceModel
 
 
 class UnsupportedField(Exception):
@@ -20,9 +20,15 @@ class UnsupportedField(Exception):
 @cache
 def operation(service: str, action: str) -> OperationModel | None:
     """The model of an API call, `action` being a boto3 method name or camelCase; None when there is no such call."""
-    model = botocore.session.get_session().get_service_model(service)
+    model = _model(service)
     wanted = action.replace("_", "").lower()
     return next((model.operation_model(name) for name in model.operation_names if name.lower() == wanted), None)
+
+
+@cache
+def _model(service: str) -> ServiceModel:
+    """Read once: that of a large service takes tens of milliseconds."""
+    return botocore.session.get_session().get_service_model(service)
 
 
 def to_boto(value: Any, shape: Any, *, json_text: bool = False) -> Any:
