@@ -32,8 +32,9 @@ demo: setup ## the whole loop on this laptop, no AWS account needed
 	@python -m console demo $(if $(IMAGES),--images "$$DEMO_IMAGES") $(if $(LABELER),--labeler "$$DEMO_LABELER") $(if $(KEEP),--keep)
 
 # One process more than cores, since tests wait for jobs and devices.
-test: setup ## unit, handler, stack, workflow, edge and offline-account tests
-	@python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --cov --cov-report=html:build/coverage $(ARGS)
+test: setup ## unit, handler, stack, workflow, edge and offline-account tests; build/coverage.txt: what none runs through
+	@python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --cov --cov-report= $(ARGS)
+	@mkdir -p build && coverage report > build/coverage.txt && grep ^TOTAL build/coverage.txt
 
 check: setup ## formatting, lint, types; synth, cdk-nag and cfn-lint of every stage
 	ruff format --check .
