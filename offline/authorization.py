@@ -86,16 +86,21 @@ _RESOURCES: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "sns": [("TopicArn", "{}")],
     "states": [("stateMachineArn", "{}"), ("executionArn", "{}")],
 }
-_GROUP_AND_THINGS: Final = ("iot:DescribeJob", "iot:DescribeThing", "iot:DescribeThingGroup", "iot:GetThingShadow")
-# What AWS does in the caller's name besides.
+# What AWS does in the caller's name besides: the column "Dependent actions" of
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiotgreengrassv2.html
+_LOOKING: Final = ("iot:DescribeJob", "iot:DescribeThing", "iot:DescribeThingGroup", "iot:GetThingShadow")
+_CHANGING: Final = (
+    *_LOOKING, "iot:CancelJob", "iot:DeleteThingShadow", "iot:UpdateJob", "iot:UpdateThingShadow",
+)  # fmt: skip
 _BESIDES: Final[Mapping[str, Sequence[str]]] = {
-    "greengrass:CreateDeployment": (
-        *_GROUP_AND_THINGS, "iot:CancelJob", "iot:CreateJob", "iot:DeleteThingShadow", "iot:UpdateJob",
-        "iot:UpdateThingShadow",
-    ),
-    "greengrass:GetDeployment": _GROUP_AND_THINGS,
-    "greengrass:ListEffectiveDeployments": (*_GROUP_AND_THINGS, "iot:DescribeJobExecution"),
-}  # fmt: skip
+    "greengrass:CancelDeployment": _CHANGING,
+    "greengrass:CreateDeployment": (*_CHANGING, "iot:CreateJob"),
+    "greengrass:DeleteCoreDevice": ("iot:DescribeJobExecution",),
+    "greengrass:DeleteDeployment": ("iot:DeleteJob",),
+    "greengrass:GetDeployment": _LOOKING,
+    "greengrass:ListDeployments": _LOOKING,
+    "greengrass:ListEffectiveDeployments": (*_LOOKING, "iot:DescribeJobExecution"),
+}
 _PASSED: Final = ("ExecutionRoleArn", "RoleArn")
 _ARTIFACT: Final = re.compile(rb"s3://([^\s\"']+)")
 

@@ -164,6 +164,12 @@ def test_a_deployment_is_an_iot_job_in_the_callers_name(account: Account) -> Non
     under(account, deploys, {"Action": "iot:*"})("greengrassv2").create_deployment(targetArn=group)
 
 
+def test_deployments_are_listed_with_their_jobs_and_things_in_the_callers_name(account: Account) -> None:
+    greengrass = under(account, {"Action": ["greengrass:*", "iot:Describe*"]})("greengrassv2")
+    code, message = refused(greengrass.list_deployments)
+    assert (code, message.partition("perform: ")[2].split(" ")[0]) == ("AccessDeniedException", "iot:GetThingShadow")
+
+
 def test_the_artifacts_of_a_component_are_read_in_the_callers_name(account: Account) -> None:
     manifest = {"Platform": {"os": "linux", "runtime": "*"}, "Artifacts": [{"Uri": f"s3://{BUCKET}/models/a"}]}
     recipe = {
