@@ -32,7 +32,12 @@ EVERYTHING: Resources = {
             "PublicAccessBlockConfiguration": {"BlockPublicAcls": True, "BlockPublicPolicy": True},
             "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
             "CorsConfiguration": {"CorsRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "MaxAge": 10}]},
-            "LifecycleConfiguration": {"Rules": [{"Id": "old", "Status": "Enabled", "ExpirationInDays": 3}]},
+            "LifecycleConfiguration": {
+                "Rules": [
+                    {"Id": "old", "Status": "Enabled", "ExpirationInDays": 3},
+                    {"Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}},
+                ]
+            },
             "NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
             "Tags": [{"Key": "stage", "Value": "labeling"}],
         },

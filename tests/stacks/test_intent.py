@@ -28,6 +28,12 @@ def test_artifacts_are_versioned_since_greengrass_never_expects_them_to_change(s
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
 
 
+def test_no_bucket_keeps_the_parts_of_an_upload_that_broke_off(sandbox: Templates) -> None:
+    for bucket in resources(sandbox["storage"], "AWS::S3::Bucket").values():
+        (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+        assert rule == {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}, "Status": "Enabled"}
+
+
 @pytest.mark.parametrize(("stage", "policy"), [("production", "Retain"), ("sandbox", "Delete")])
 def test_only_production_keeps_its_data(configured: Callable[[str], Templates], stage: str, policy: str) -> None:
     stateful = [
