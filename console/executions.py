@@ -175,7 +175,7 @@ class Follower:
         found: dict[int, Event] = {}
         for page in pages.paginate(executionArn=arn, reverseOrder=True, PaginationConfig=paging):
             found |= {event["id"]: event for event in page["events"]}
-            if min(found, default=0) <= last + 1:
+            if found and min(found) <= last + 1:
                 break
         self._histories[arn] = known | found
         return [event for _, event in sorted(self._histories[arn].items())]

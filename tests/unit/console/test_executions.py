@@ -101,6 +101,18 @@ def test_what_came_since_the_last_look_is_added_to_what_is_known(
     account.client("stepfunctions").stop_execution(executionArn=arn)
 
 
+def test_an_empty_page_is_not_the_end_of_a_history() -> None:
+    class History:
+        def get_paginator(self, _: str) -> "History":
+            return self
+
+        def paginate(self, **_: object) -> list[dict[str, object]]:
+            return [{"events": []}, {"events": [{"id": 2}, {"id": 1}]}]
+
+    follower = Follower(lambda _: History(), Project({}))
+    assert [event["id"] for event in follower.events("any")] == [1, 2]
+
+
 def test_the_innermost_cause_of_a_failure_is_told(account: Account) -> None:
     fail = {"Type": "Fail", "Error": "NoGold", "Cause": json.dumps({"errorMessage": "gold/gold.manifest is missing"})}
     labeling = machine(account, {"StartAt": "Fail", "States": {"Fail": fail}})
