@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -82,10 +83,37 @@ def test_nested_executions_are_followed_with_their_stage(account: Account) -> No
     ]
 
 
-def test_what_came_since_the_last_look_is_added_to_what_is_known(
-    account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(executions, "_NEWS", 4)
+class History:
+    """A history that grows, given in pages of what is newest; `given` are the events of all pages so far."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.given: list[int] = []
+
+    def get_paginator(self, _: str) -> "History":
+        return self
+
+    def paginate(self, *, reverseOrder: bool, PaginationConfig: dict[str, int], **_: str) -> Iterator[object]:
+        assert reverseOrder
+        # Step Functions may give less than a page holds, and nothing at all.
+        yield {"events": []}
+        size = PaginationConfig["PageSize"]
+        for newest in range(self.length, 0, -size):
+            page = list(range(newest, max(newest - size, 0), -1))
+            self.given += page
+            yield {"events": [{"id": id_} for id_ in page]}
+
+
+def test_only_what_came_since_the_last_look_is_asked_for_however_much_it_is() -> None:
+    history = History()
+    follower = Follower(lambda _: history, Project({}))
+    for news in (3, 0, 1, executions._NEWS, executions._NEWS + 1, 10 * executions._NEWS, 2 * executions._PAGE):
+        history.length, history.given = history.length + news, []
+        assert [event["id"] for event in follower.events("any")] == list(range(1, history.length + 1))
+        assert len(history.given) <= news + executions._NEWS
+
+
+def test_an_execution_that_goes_on_between_two_looks_is_known_whole(account: Account) -> None:
     many = {f"Step{n}": {"Type": "Pass", "Next": f"Step{n + 1}"} for n in range(20)}
     wait = {"Type": "Wait", "Seconds": 1, "Next": "Step0"}
     last = {"Type": "Wait", "Seconds": 60, "End": True}
@@ -93,24 +121,10 @@ def test_what_came_since_the_last_look_is_added_to_what_is_known(
     project = Project({"loop": {"Machine": machine(account, {"StartAt": "Wait", "States": states})}})
     arn = start_round(account.client, project, "1")
     follower = Follower(account.client, project)
-    until(lambda: follower.read(arn), lambda execution: "Wait" in execution.states)
-    assert len(follower.events(arn)) < 5
     seen = until(lambda: follower.read(arn), lambda execution: "Last" in execution.states)
     assert seen.states == {"Last": 1}
     assert [event["id"] for event in follower.events(arn)] == list(range(1, 2 * 23 + 1))
     account.client("stepfunctions").stop_execution(executionArn=arn)
-
-
-def test_an_empty_page_is_not_the_end_of_a_history() -> None:
-    class History:
-        def get_paginator(self, _: str) -> "History":
-            return self
-
-        def paginate(self, **_: object) -> list[dict[str, object]]:
-            return [{"events": []}, {"events": [{"id": 2}, {"id": 1}]}]
-
-    follower = Follower(lambda _: History(), Project({}))
-    assert [event["id"] for event in follower.events("any")] == [1, 2]
 
 
 def test_the_innermost_cause_of_a_failure_is_told(account: Account) -> None:
