@@ -199,8 +199,9 @@ class Device:
 
     def start(self, **changes: Any) -> Supervisor:
         def source(configuration: Configuration, work: Path, clock: Any) -> Camera:
-            self.opened.append(configuration)
-            return self.camera
+            camera = self.camera
+            self.opened.append(configuration)  # the last that it does: then a test may put another camera there
+            return camera
 
         around = {
             "thing": THING,

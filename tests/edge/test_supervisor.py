@@ -34,15 +34,23 @@ def serving(device: Device) -> bool:
 
 
 def wait_until_stuck(device: Device, name: str) -> None:
-    """Let the time pass after which a stage counts as stuck; the others have been heard of since."""
+    """Let the time pass after which a stage counts as stuck; the others have been heard of since.
+
+    A stage's new thread may begin seconds of the device's clock after `start`, and has its full limit from then.
+    """
     assert device.supervisor is not None
-    stage = device.supervisor.stages[name]
-    for _ in range(int(stage.limit_seconds) + 2):
+    stages = device.supervisor.stages
+    life = stages[name]._life
+
+    def given_up() -> bool:
         device.clock.advance(1)
-        for other in device.supervisor.stages.values():
-            if other is not stage:
+        for other in stages.values():
+            if other is not stages[name]:
                 other.forgive()
         device.supervisor.look()
+        return stages[name]._life is not life
+
+    eventually(given_up)
 
 
 def test_frames_of_a_folder_leave_it_once_what_they_lead_to_is_spooled(device: Device) -> None:
@@ -279,6 +287,7 @@ def test_a_nucleus_that_comes_back_in_time_is_no_reason_to_end(device: Device) -
 
 def test_run_ends_with_code_1_when_only_a_new_process_helps(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     started = device.start()
+    eventually(lambda: serving(device))
     device.end()
     monkeypatch.setattr(module, "memory_mib", lambda: 2000.0)
     monkeypatch.setattr(started, "start", lambda: device.clock.advance(MEMORY_SECONDS))
@@ -290,6 +299,7 @@ def test_an_end_for_want_of_a_nucleus_says_nothing_against_a_model_on_probation(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = device.start()
+    eventually(lambda: serving(device))
     device.end()
     device.nucleus.lost.set()
     started.beyond_help()
@@ -359,7 +369,7 @@ def test_a_signal_ends_the_process_in_whatever_moment_it_comes(
 def test_a_changed_configuration_applies_without_a_restart(device: Device) -> None:
     device.configure(summary_seconds=3600, frames_per_second=2)
     started = device.start()
-    eventually(lambda: bool(device.nucleus.callbacks) and serving(device))
+    eventually(lambda: bool(device.nucleus.callbacks) and serving(device) and bool(device.opened))
     of_other_sources = {"frames_per_second": 9, "still_seconds": 9}
     device.nucleus.change(
         watch_list="crab",
@@ -392,10 +402,11 @@ def test_another_source_is_opened_once_the_frames_of_the_one_before_are_dealt_wi
     device.configure(source="folder:frames")
     device.start()
     eventually(lambda: bool(device.nucleus.callbacks) and serving(device))
-    before, device.camera = device.camera, Camera()
+    before = device.camera
     before.see("stuck-1.jpg")
-    device.camera.see("squid-1.jpg")
     eventually(lambda: "stuck-1.jpg" in device.model.asked)
+    device.camera = Camera()
+    device.camera.see("squid-1.jpg")
     device.nucleus.change(source="folder:others")
     device.until(lambda: before.closed and len(device.opened) == 2)
     assert device.camera.handed == []

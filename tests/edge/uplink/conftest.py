@@ -1,5 +1,6 @@
 """Both nuclei of the offline core device, for the real SDK to talk to."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,9 +30,13 @@ def classic(tmp_path: Path) -> Iterator[Device]:
 
 
 def connected(device: Device, *, timeout_seconds: float = 5.0) -> Nucleus:
-    """What a process of the component makes of its environment."""
+    """What a process of the component makes of its environment; one with little patience tries until it is let in."""
     variables = device.variables()
-    return Nucleus(socket=variables[SOCKET], token=variables["SVCUID"], timeout_seconds=timeout_seconds)
+    nucleus = Nucleus(socket=variables[SOCKET], token=variables["SVCUID"], timeout_seconds=timeout_seconds)
+    deadline = time.monotonic() + 10
+    while not nucleus.connect():
+        assert time.monotonic() < deadline, "the nucleus lets nobody in"
+    return nucleus
 
 
 @pytest.fixture
