@@ -1,6 +1,15 @@
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples each time, so that a commit has one verdict; `make test ARGS=--hypothesis-profile=search` looks for
+# others. Wall time says nothing about a property, least of all on a machine that does other things as well.
+settings.register_profile(
+    "same", derandomize=True, max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("search", settings.get_profile("same"), derandomize=False, max_examples=1000)
+settings.load_profile("same")
 
 LONG: Final = ("/workflow/", "/jobs/test_kill", "/jobs/test_learning", "/jobs/test_train", "/offline/", "/stacks/")
 """Modules that take long, in the order in which they begin; a module's tests share what they set up."""

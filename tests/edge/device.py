@@ -227,6 +227,9 @@ class Device:
         assert self.supervisor is not None
         self.supervisor.last_words()
         self.running = False
+        # The end of a process lets go of the file, however late its threads are.
+        if all(stage.join(10) for stage in self.supervisor.stages.values()) and self.supervisor.parts.store is not None:
+            self.supervisor.parts.store.spool.close()
 
     def close(self) -> None:
         """Whatever hangs may go."""

@@ -155,7 +155,7 @@ _STEPS = st.one_of(
 
 
 @given(steps=st.lists(_STEPS, max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_window_ever_holds_more_than_was_allowed_at_its_end(steps: list[Any]) -> None:
     spender, on, spent = Spender(), 0.0, list[tuple[float, int]]()
     for step in steps:
@@ -184,12 +184,11 @@ def test_no_window_ever_holds_more_than_was_allowed_at_its_end(steps: list[Any])
                 spender.budget.configure(per_hour=per_hour, per_day=per_day)
             case ("move",):
                 spender.book.__init__(identity=f"{spender.book.identity}+", lost=True)  # type: ignore[misc]
-                spender.budget.wait("alert", 0)
-                spender.budget.spend("alert", 0)
+                spender.budget.follow()
 
 
 @given(steps=st.lists(st.tuples(st.sampled_from(list(SHARES)), st.integers(1, 1100), st.floats(0, 3000)), max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_after_the_wait_it_may_leave(steps: list[tuple[str, int, float]]) -> None:
     spender = Spender()
     for priority, size, seconds in steps:

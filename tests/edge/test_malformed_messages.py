@@ -101,7 +101,7 @@ def test_json_that_breaks_parsers_is_refused(text: str) -> None:
 
 
 @given(data=st.binary(max_size=300), tail=st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_are_a_batch_or_malformed(data: bytes, tail: bool) -> None:
     payload = messages.pack(any_batch())
     for garbled in (data, b"\x01" + data, payload[: len(data)] if tail else payload + data):
@@ -113,7 +113,7 @@ def test_any_bytes_are_a_batch_or_malformed(data: bytes, tail: bool) -> None:
 
 
 @given(place=st.integers(1, 200), bit=st.integers(0, 7))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_flipped_bit_is_a_batch_or_malformed(place: int, bit: int) -> None:
     payload = bytearray(messages.pack(any_batch()))
     payload[place % len(payload)] ^= 1 << bit

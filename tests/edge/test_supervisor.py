@@ -43,7 +43,7 @@ def wait_until_stuck(device: Device, name: str) -> None:
     life = stages[name]._life
 
     def given_up() -> bool:
-        device.clock.advance(1)
+        device.clock.advance(5)
         for other in stages.values():
             if other is not stages[name]:
                 other.forgive()
@@ -392,7 +392,7 @@ def test_a_changed_configuration_applies_without_a_restart(device: Device) -> No
 def test_a_folder_that_is_looked_at_more_often_is_opened_anew(device: Device) -> None:
     device.configure(source="folder:frames")
     device.start()
-    eventually(lambda: bool(device.nucleus.callbacks) and serving(device))
+    eventually(lambda: bool(device.nucleus.callbacks) and serving(device) and bool(device.opened))
     device.nucleus.change(poll_seconds=0.5)
     device.until(lambda: len(device.opened) == 2)
     assert device.opened[-1].poll_seconds == 0.5
@@ -560,7 +560,7 @@ def test_a_configuration_that_comes_while_the_spool_is_being_opened_applies_to_i
 
     monkeypatch.setattr(Store, "opened", open_slowly)
     started = device.start()
-    eventually(lambda: opening.is_set() and bool(device.nucleus.callbacks))
+    eventually(lambda: opening.is_set() and bool(device.nucleus.callbacks and device.shelf.configured))
     device.nucleus.change(bytes_per_hour=20_000)
     device.until(lambda: device.shelf.configured[-1].bytes_per_hour == 20_000)
     slow.set()

@@ -153,7 +153,7 @@ def deliveries(draw: st.DrawFn) -> list[list[int]]:
     return draw(st.permutations(batches + again))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=deliveries())
 def test_in_any_order_all_is_kept_once_and_acknowledged_in_the_end(account: Account, batches: list[list[int]]) -> None:
     thing, boot, there = any_thing(), any_boot(), set[int]()
@@ -163,7 +163,7 @@ def test_in_any_order_all_is_kept_once_and_acknowledged_in_the_end(account: Acco
     assert {one.seq for one in account.stored(thing)} == there == set(range(1, len(there) + 1))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=deliveries(), turns=st.lists(st.integers(0, 9), max_size=60))
 @example(batches=[[1], [2]], turns=[0, 0, 1, 1, 0, 1])
 def test_invocations_at_the_same_time_miss_nothing_between_them(

@@ -8,7 +8,7 @@ import pytest
 from classifier.frames import Frame, Unreadable
 from classifier.models.model import Model, load
 from classifier.models.package import Package
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.training import calibration
@@ -35,7 +35,6 @@ def model(classes: int, *, temperature: float = 1.0, unsure: float = 0.5, energy
     return Model(package, "none", lambda image: image)
 
 
-@settings(deadline=None)
 @given(LOGITS, st.floats(0.1, 10))
 def test_it_is_the_softmax_of_the_logits_over_the_temperature(logits: list[float], temperature: float) -> None:
     answer = model(len(logits), temperature=temperature).judge(np.asarray(logits, np.float32))
@@ -51,7 +50,6 @@ def test_it_is_the_softmax_of_the_logits_over_the_temperature(logits: list[float
     assert answer.entropy == pytest.approx(share, abs=1e-9)
 
 
-@settings(deadline=None)
 @given(st.integers(2, 50))
 def test_logits_that_are_all_the_same_know_nothing(classes: int) -> None:
     answer = model(classes).judge(np.full(classes, 3.0, np.float32))
@@ -65,7 +63,6 @@ def test_it_is_unsure_below_the_bound_and_not_at_it() -> None:
     assert model(2, unsure=0.51).judge(certain).unsure
 
 
-@settings(deadline=None)
 @given(LOGITS, st.floats(0.1, 10), st.floats(-100, 100))
 def test_it_is_unknown_when_its_energy_is_above_the_bound(
     logits: list[float], temperature: float, bound: float
@@ -76,7 +73,6 @@ def test_it_is_unknown_when_its_energy_is_above_the_bound(
     assert answer.unknown == (energy > bound) or energy == pytest.approx(bound)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000), st.floats(0.1, 10))
 def test_the_bound_of_the_unknown_means_the_same_as_in_training(seed: int, temperature: float) -> None:
     logits = np.random.default_rng(seed).normal(0, 5, (1000, 7)).astype(np.float32)
@@ -86,7 +82,6 @@ def test_the_bound_of_the_unknown_means_the_same_as_in_training(seed: int, tempe
     assert unknown <= calibration.UNKNOWN_SHARE * len(logits) <= unknown + 1
 
 
-@settings(deadline=None)
 @given(LOGITS)
 def test_without_a_bound_nothing_is_unknown(logits: list[float]) -> None:
     assert not model(len(logits)).judge(np.asarray(logits, np.float32)).unknown

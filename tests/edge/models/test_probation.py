@@ -345,7 +345,7 @@ def test_a_state_that_makes_no_sense_is_forgotten(berth: Berth, content: bytes) 
     assert serving(keeper) == "m2"
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.data())
 def test_whatever_the_state_says_a_model_serves(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     berth = Berth(tmp_path_factory.mktemp("device"))

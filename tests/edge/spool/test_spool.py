@@ -214,7 +214,7 @@ _STEPS = st.one_of(
 
 
 @given(steps=st.lists(_STEPS, max_size=15))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_whatever_happens_streams_are_dense_and_times_rise(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Any]
 ) -> None:

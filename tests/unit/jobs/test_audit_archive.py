@@ -204,7 +204,7 @@ def possible(steps: Sequence[tuple[str, str]]) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(STEPS, max_size=4).filter(possible), min_size=1, max_size=4))
 def test_layers_make_the_file_system_that_they_describe(
     tmp_path_factory: pytest.TempPathFactory, layers: list[list[tuple[str, str]]]

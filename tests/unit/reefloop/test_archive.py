@@ -69,7 +69,7 @@ def everything_below(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(entries=st.lists(members(), max_size=4))
 def test_no_archive_writes_outside_its_folder(entries: list[tuple[tarfile.TarInfo, bytes]]) -> None:
     with TemporaryDirectory() as name:
@@ -89,7 +89,7 @@ def test_no_archive_writes_outside_its_folder(entries: list[tuple[tarfile.TarInf
             assert {f"outer/inner/{path}" for path in taken} == written
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(noise=st.binary(max_size=600), zipped=st.booleans())
 def test_no_bytes_do_worse_than_be_refused(noise: bytes, zipped: bool) -> None:
     with TemporaryDirectory() as name:
@@ -98,7 +98,7 @@ def test_no_bytes_do_worse_than_be_refused(noise: bytes, zipped: bool) -> None:
         assert everything_below(Path(name)) == set()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_no_damage_does_worse_than_be_refused(data: st.DataObject) -> None:
     entry = tarfile.TarInfo("folder/file")
@@ -115,7 +115,7 @@ def test_no_damage_does_worse_than_be_refused(data: st.DataObject) -> None:
         assert all(path.startswith("in/") for path in everything_below(Path(name)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     names=st.lists(st.lists(st.text("abé ", max_size=70).map("x{}x".format), min_size=1, max_size=3), max_size=5),
     content=st.binary(max_size=1500),
