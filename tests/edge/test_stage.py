@@ -155,8 +155,7 @@ def test_a_step_that_does_not_come_back_is_stuck_after_its_limit(bench: Bench) -
 def test_a_step_that_rests_is_not_stuck(bench: Bench) -> None:
     bench.act = lambda _: 1000.0
     bench.stage.start()
-    eventually(lambda: bool(bench.built) and bench.built[0].steps == 1)
-    time.sleep(0.01)
+    eventually(lambda: bench.stage._life is not None and bench.stage._life.expected_by == 1000 + LIMIT)
     bench.clock.advance(1000)
     assert not bench.stage.stuck
     bench.clock.advance(LIMIT + 1)

@@ -315,14 +315,15 @@ def test_an_end_for_want_of_a_nucleus_says_nothing_against_a_model_on_probation(
 def test_a_stage_that_hangs_again_and_again_is_the_models_matter_only_where_the_model_runs(
     device: Device, name: str, budget_ms: float, suspect: bool
 ) -> None:
-    release = threading.Event()
+    release, begun = threading.Event(), list[str]()
     device.configure(latency_budget_ms=budget_ms)
     started = device.start()
     eventually(lambda: serving(device))
-    hangs = SimpleNamespace(step=lambda: release.wait(30) and 0.0, close=int)
+    hangs = SimpleNamespace(step=lambda: begun.append("") or float(release.wait(30)), close=int)
     started.stages[name]._build = lambda _: hangs
     started.stages[name].renew()
-    for _ in range(MOST_PER_HOUR):
+    for time in range(MOST_PER_HOUR):
+        eventually(lambda time=time: len(begun) > time)  # type: ignore[misc]
         wait_until_stuck(device, name)
     assert started.beyond_help() == f"{name} was stuck 3 times within an hour"
     assert started.model_is_suspect is suspect

@@ -8,16 +8,19 @@ from classifier.clock import ManualClock
 from classifier.pipeline.stage import Stage
 from classifier.pipeline.watchdog import HOUR_SECONDS, MOST_PER_HOUR, STANDSTILL_SECONDS, Watchdog
 
+from tests.edge.device import eventually
+
 LIMIT = 30.0
 
 
 class Hanging:
     """A step that never comes back by itself."""
 
-    def __init__(self, release: threading.Event) -> None:
-        self._release = release
+    def __init__(self, begun: list[str], name: str, release: threading.Event) -> None:
+        self._begun, self._name, self._release = begun, name, release
 
     def step(self) -> float:
+        self._begun.append(self._name)
         self._release.wait(30)
         return 0.0
 
@@ -32,6 +35,7 @@ class Kennel:
         self.clock = ManualClock()
         self.release = threading.Event()
         self.let_go: list[str] = []
+        self.begun: list[str] = []
         self.hanging = self._stage("camera", LIMIT)
         self.patient = self._stage("disk", 1e9)
         stages = [self.hanging, self.patient]
@@ -40,15 +44,20 @@ class Kennel:
             stage.start()
 
     def _stage(self, name: str, limit: float) -> Stage:
-        return Stage(name, lambda _: Hanging(self.release), clock=self.clock, limit_seconds=limit)
+        return Stage(name, lambda _: Hanging(self.begun, name, self.release), clock=self.clock, limit_seconds=limit)
 
     def watch(self, seconds: float) -> list[str]:
         """Let time pass, with a look every second; returns what was replaced."""
         found = []
         for _ in range(round(seconds)):
+            self.hang()
             self.clock.advance(1)
             found += self.watchdog.look()
         return found
+
+    def hang(self) -> None:
+        """Return once both threads are in their step: a thread may begin late, and has its limit from then."""
+        eventually(lambda: len(self.begun) == 2 + self.hanging.restarts + self.patient.restarts)
 
     def close(self) -> None:
         for stage in (self.hanging, self.patient):
@@ -95,6 +104,7 @@ def test_one_that_hangs_now_and_then_is_not(kennel: Kennel) -> None:
 
 
 def test_a_device_that_slept_blames_nobody(kennel: Kennel) -> None:
+    kennel.hang()
     kennel.clock.advance(HOUR_SECONDS)
     assert kennel.watchdog.look() == []
     assert kennel.watch(LIMIT) == []
