@@ -73,7 +73,7 @@ def test_a_component_that_breaks_takes_the_device_back_to_what_it_ran(fleet: Fle
     name, group = any_name("c"), fleet.group()
     fleet.component(name, "1.0.0", run="echo good >> log; exec sleep 60")
     fleet.component(name, "1.1.0", run="echo bad >> log; exit 3")
-    with fleet.device(group, settle_seconds=0.5) as device:
+    with fleet.device(group, settle_seconds=3) as device:
         device.wait_for(fleet.deploy(group, {name: "1.0.0"}))
         deployment = fleet.deploy(group, {name: "1.1.0"})
         assert device.wait_for(deployment) == "FAILED"
@@ -128,7 +128,7 @@ def test_a_phase_that_works_on_one_nucleus_alone_fails_the_deployment(fleet: Fle
 def test_a_component_that_fails_once_is_restarted(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
     fleet.component(name, run="echo try >> log; test $(wc -l < log) -gt 1 && exec sleep 60; exit 1")
-    with fleet.device(group, settle_seconds=0.5) as device:
+    with fleet.device(group, settle_seconds=3) as device:
         assert device.wait_for(fleet.deploy(group, {name: "1.0.0"})) == "SUCCEEDED"
         assert (work(device, name) / "log").read_text().split() == ["try", "try"]
 

@@ -72,7 +72,7 @@ def test_a_process_that_it_leaves_behind_is_ended_too(tmp_path: Path) -> None:
     reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
     code = f"if not os.fork(): os.write(os.open({str(held)!r}, os.O_WRONLY), b'!'); time.sleep(99)"
     with pytest.raises(Refused, match="was not done"):
-        does(code, seconds=0.5)
+        does(code, seconds=3)  # for Python to start and fork
     deadline = time.monotonic() + 60
     found = b""
     while found != b"! and gone":

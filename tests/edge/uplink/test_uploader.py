@@ -295,7 +295,7 @@ def test_a_bucket_that_does_not_answer_is_given_up_in_time(s3: S3) -> None:
     s3.answers = [None]
     started = time.monotonic()
     with pytest.raises(NotUploaded) as mute:
-        Bucket("data", connect_seconds=0.05, read_seconds=0.05).put("a.jpg", JPEG, {})
+        Bucket("data", read_seconds=0.05).put("a.jpg", JPEG, {})
     assert mute.value.fault is Fault.LOST
     assert time.monotonic() - started < 60
 

@@ -153,7 +153,7 @@ def test_a_deployment_that_fails_gives_the_configuration_back(fleet: Fleet) -> N
     name, group, events = any_name("c"), fleet.group(), Events()
     component(fleet, name)
     component(fleet, name, version="1.1.0", run="exit 1")
-    with fleet.device(group, settle_seconds=0.5) as device:
+    with fleet.device(group, settle_seconds=3) as device:
         deploy(fleet, device, group, name)
         assert deploy(fleet, device, group, name, {"word": "bad"}, version="1.1.0") == "FAILED"
         eventually(lambda: starts(device, name) == 2)
@@ -167,8 +167,8 @@ def test_a_deployment_that_fails_gives_the_configuration_back(fleet: Fleet) -> N
 def test_a_component_that_breaks_without_rollback_runs_again_with_the_configuration_that_mends_it(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
     component(fleet, name, run='test "{configuration:/word}" = good || exit 1; exec sleep 60')
-    # However busy the machine is, the script has ended before it counts as running.
-    with fleet.device(group, settle_seconds=0.5) as device:
+    # On a busy machine too the script has ended before it counts as running.
+    with fleet.device(group, settle_seconds=3) as device:
         made = fleet.greengrass.create_deployment(
             targetArn=group,
             components={name: {"componentVersion": "1.0.0"}},
