@@ -108,11 +108,11 @@ def _serve(station: Station, options: argparse.Namespace) -> int:
     except (OSError, OverflowError) as error:
         raise Refusal(f"port {options.port} cannot be had: {error}; leave --port out for a free one") from error
     with serving(server):
-        print(f"the page of {station.worker.name}: {server.url}", flush=True)
-        print("the address is for you alone; Ctrl-C ends, answers are kept", flush=True)
-        if not options.no_browser:
-            open_page(server.url)
         with suppress(KeyboardInterrupt):
+            print(f"the page of {station.worker.name}: {server.url}", flush=True)
+            print("the address is for you alone; Ctrl-C ends, answers are kept", flush=True)
+            if not options.no_browser:
+                open_page(server.url)
             # A signal that arrives right before an endless wait begins is not seen until the wait ends.
             while not station.ended.wait(_LOOK_UP_SECONDS):
                 pass

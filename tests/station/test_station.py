@@ -222,6 +222,17 @@ def test_a_batch_is_abandoned_by_whoever_means_it(
     assert "the round does not wait for station-labelers-0-0 any more" in capsys.readouterr().err
 
 
+def test_it_can_be_interrupted_before_the_page_is_there(
+    publish: Publish, label: Label, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_url: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("console.commands.label.open_page", interrupt)
+    assert label(publish(1).round_, browser=True) == 0
+    assert "0 answers of ana in the bucket" in capsys.readouterr().out
+
+
 def test_it_can_be_interrupted_and_serves_until_the_work_is_done(
     publish: Publish, label: Label, visit: Visit, capsys: pytest.CaptureFixture[str]
 ) -> None:
