@@ -1,7 +1,6 @@
 """Batches that wait for people as published ones do, and stations that serve them."""
 
 import json
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from console.label.server import PageServer
 from console.label.station import Station
 from offline.account import Account
 from tests.any import any_round
+from tests.offline.bench import until
 from tests.offline.roles import make_role
 
 
@@ -45,11 +45,9 @@ class Waiting:
 
     def outcome(self, arn: str) -> Mapping[str, Any]:
         """How the execution ended; it does so a moment after its token was used."""
-        for _ in range(100):
-            execution = self.sfn.describe_execution(executionArn=arn)
-            if execution["status"] != "RUNNING":
-                break
-            threading.Event().wait(0.05)
+        execution: Mapping[str, Any] = until(
+            lambda: self.sfn.describe_execution(executionArn=arn), lambda seen: seen["status"] != "RUNNING"
+        )
         return execution
 
 

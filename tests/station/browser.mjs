@@ -59,7 +59,7 @@ const commands = {
   scheme: ({ dark }) => page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }]),
   async reload() { await page.reload({ waitUntil: "load" }); },
   evaluate: ({ code }) => evaluate(code),
-  async until({ code, seconds = 5 }) {
+  async until({ code, seconds }) {
     for (const end = Date.now() + seconds * 1000; Date.now() < end; await new Promise((next) => setTimeout(next, 10))) {
       if (await evaluate(code)) return true;
     }

