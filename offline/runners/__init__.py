@@ -43,11 +43,12 @@ class Job:
     report: Callable[[Mapping[str, Any]], None]
     phase: Callable[[str, str], None] = lambda _, __: None
     stopping: threading.Event = field(default_factory=threading.Event)
+    fault: JobFault | None = field(init=False)
+    """What the job has to meet; the runner of labeling jobs plays it in its time."""
 
-    @cached_property
-    def fault(self) -> JobFault | None:
-        """What the job has to meet, settled when first asked for; the runner of labeling jobs plays it in its time."""
-        return self.state.faults.take_job(self.kind, self.request)
+    def __post_init__(self) -> None:
+        # Settled here: a fault that is planned from now on is for others, however late the job's thread begins.
+        self.fault = self.state.faults.take_job(self.kind, self.request)
 
     @property
     def folder(self) -> Path:

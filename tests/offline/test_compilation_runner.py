@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from offline.account import Account
 from offline.runners import JobStopped, compilers
 from offline.runners.inference_images import inference_image
+from offline.services.sagemaker import jobs
 from offline.state import State
 from tests.offline.bench import BUCKET, Bench, any_name, unpacked, until
 from tests.offline.models import GOOD, INPUTS, LINUX, SHAPE, onnx_model, tarball
@@ -139,8 +140,13 @@ def test_a_model_may_tell_its_inputs_itself(bench: Bench) -> None:
     assert json.loads(job["DerivedInformation"]["DerivedDataInputConfig"]) == {"image": SHAPE}
 
 
-def test_a_job_is_starting_before_it_is_in_progress(bench: Bench) -> None:
-    assert compile_(bench, wait=False)["CompilationJobStatus"] == "STARTING"
+def test_a_job_is_starting_before_it_is_in_progress(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "FIRST_STATE_SECONDS", 600)
+    job = compile_(bench, wait=False)
+
+    assert job["CompilationJobStatus"] == "STARTING"
+    bench.sagemaker.stop_compilation_job(CompilationJobName=job["CompilationJobName"])
+    bench.job("compilation", job["CompilationJobName"])  # or its process is in the way of the next test
 
 
 # ---- Refusals --------------------------------------------------------------------------------------------------------
@@ -230,6 +236,14 @@ def test_a_planned_failure_fails_one_target_alone(bench: Bench) -> None:
 
     assert compile_(bench)["CompilationJobStatus"] == "COMPLETED"
     assert compile_(bench, target={"TargetDevice": "imx8mplus"})["FailureReason"] == "TVM cannot convert"
+
+
+def test_a_fault_is_for_the_job_that_is_made_next_and_for_none_that_is_being_made(bench: Bench) -> None:
+    before = compile_(bench, wait=False)["CompilationJobName"]
+    bench.faults.fail_job("compilation", "TVM cannot convert")
+
+    assert compile_(bench)["FailureReason"] == "TVM cannot convert"
+    assert bench.job("compilation", before)["CompilationJobStatus"] == "COMPLETED"
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "ResourceLimitExceeded"])

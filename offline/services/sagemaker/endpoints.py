@@ -66,7 +66,6 @@ class Endpoints(SageMakerModelBackend):
             "PrimaryContainer": model.primary_container,
         }
         job = Job("endpoint", endpoint_name, endpoint.arn, request, self.state, lambda _: None)
-        # Settled here: a fault that is planned from now on is for others, however late the thread begins.
         served = self._served[endpoint_name] = _Served(job, fated=job.fault is not None)
         served.thread = threading.Thread(target=self._create, args=(endpoint, served), name=endpoint.arn, daemon=True)
         served.thread.start()

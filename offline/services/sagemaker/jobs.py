@@ -152,6 +152,7 @@ class Jobs:
             record = Record(kind, name, arn, request, kind.first, at, at, list(request.get("Tags", [])))
             if kind.kind == "labeling":
                 record.fields["LabelCounters"] = dict.fromkeys(labeling.COUNTERS, 0)
+            record.phase("Starting", "Preparing the instances for training")
             self._records[kind.kind, name.lower()] = record
         record.job = Job(kind.kind, name, arn, request, state, record.report, record.phase)
         record.thread = threading.Thread(target=self._run, args=(record,), name=arn, daemon=True)
@@ -205,7 +206,6 @@ class Jobs:
     def _run(self, record: Record) -> None:
         job, kind = record.job, record.kind
         assert job is not None  # noqa: S101  the thread starts after the job was set
-        record.phase("Starting", "Preparing the instances for training")
         job.stopping.wait(FIRST_STATE_SECONDS)
         record.report({kind.started: now()} if kind.started else {})
         record.become("InProgress")
