@@ -3,12 +3,14 @@
 import json
 import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from offline.device.versions import satisfies
+from offline.services.greengrassv2 import records
 from tests.offline.fleet import BUCKET, Fleet, any_name, archive, opened, recipe
 
 
@@ -25,10 +27,12 @@ def refusal(code: str, message: str = "") -> Any:
 # ---- Components ------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_version_is_requested_first_and_deployable_soon(fleet: Fleet) -> None:
-    made = fleet.greengrass.create_component_version(inlineRecipe=json.dumps(recipe(any_name("c"))))
-    assert made["status"]["componentState"] == "REQUESTED"
-    assert fleet.greengrass.describe_component(arn=made["arn"])["status"]["componentState"] == "REQUESTED"
+def test_a_new_version_is_requested_first_and_deployable_soon(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "DEPLOYABLE_AFTER", timedelta(hours=1))
+        made = fleet.greengrass.create_component_version(inlineRecipe=json.dumps(recipe(any_name("c"))))
+        assert made["status"]["componentState"] == "REQUESTED"
+        assert fleet.greengrass.describe_component(arn=made["arn"])["status"]["componentState"] == "REQUESTED"
     arn = fleet.create(recipe(any_name("c")))
     assert fleet.greengrass.describe_component(arn=arn)["status"]["componentState"] == "DEPLOYABLE"
 
@@ -163,7 +167,8 @@ def test_a_deployment_of_what_does_not_exist_is_refused(fleet: Fleet) -> None:
         fleet.deploy("arn:aws:iot:us-east-1:123456789012:thinggroup/nobody", {})
 
 
-def test_a_version_that_is_not_deployable_yet_is_refused(fleet: Fleet) -> None:
+def test_a_version_that_is_not_deployable_yet_is_refused(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "DEPLOYABLE_AFTER", timedelta(hours=1))
     name = any_name("c")
     fleet.greengrass.create_component_version(inlineRecipe=json.dumps(recipe(name)))
     with refusal("ValidationException", "not DEPLOYABLE"):
