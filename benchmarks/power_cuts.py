@@ -129,11 +129,12 @@ def _drain(device: Device, cloud: Cloud) -> set[str]:
     while True:
         device.start()
         time.sleep(0.25)
-        if expected <= cloud.kept or time.monotonic() > deadline:
-            break
-    time.sleep(SETTLE_SECONDS)
-    device.kill_component()
-    return expected
+        late = time.monotonic() > deadline
+        if late or expected <= cloud.kept:
+            time.sleep(SETTLE_SECONDS)
+            device.kill_component()
+            if late or not device.spooled() & expected:
+                return expected
 
 
 def _judge(

@@ -17,7 +17,7 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
     monkeypatch.setattr(chores, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(chores, "SETTLE_SECONDS", 0.01)
     monkeypatch.setattr(supervisor, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(supervisor, "LAST_WORDS_SECONDS", 0.5)
+    monkeypatch.setattr(supervisor, "LAST_WORDS_SECONDS", 60)
     device = Device(tmp_path)
     yield device
     device.close()

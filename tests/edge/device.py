@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import pytest
 from classifier import spool
 from classifier.clock import ManualClock
 from classifier.configuration import Configuration
@@ -26,11 +27,16 @@ from classifier.uplink.nucleus import Unavailable
 THING = "reef-1"
 
 
-def eventually(true: Callable[[], bool], *, seconds: float = 10) -> None:
+def eventually(true: Callable[[], bool], *, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.001)
+
+
+def said(caplog: pytest.LogCaptureFixture, module: ModuleType) -> list[str]:
+    """What a module logged: a thread of an earlier test may still have a word to say."""
+    return [record.getMessage() for record in caplog.records if record.name == module.__name__]
 
 
 class Camera:
@@ -52,7 +58,7 @@ class Camera:
 
     def next(self, stop: threading.Event) -> Frame | None:
         if self.hang is not None:
-            self.hang.wait(30)
+            self.hang.wait(600)
         try:
             frame = self.frames.popleft()
         except IndexError:
@@ -105,7 +111,7 @@ class Oracle:
         if kind == "faulty":
             raise RuntimeError("the runtime is upset")
         if kind == "stuck":
-            self.release.wait(30)
+            self.release.wait(600)
         if kind == "unsure":
             return answer(rest[0], **UNSURE)
         return answer(kind, unknown=kind == "unknown")
@@ -226,8 +232,12 @@ class Device:
     def end(self) -> None:
         assert self.supervisor is not None
         self.supervisor.last_words()
+        self.ended()
+
+    def ended(self) -> None:
+        """The end of the process lets go of the spool's file, however late its threads are."""
+        assert self.supervisor is not None
         self.running = False
-        # The end of a process lets go of the file, however late its threads are.
         if all(stage.join(10) for stage in self.supervisor.stages.values()) and self.supervisor.parts.store is not None:
             self.supervisor.parts.store.spool.close()
 

@@ -15,7 +15,8 @@ NAME = "reefloop.Classifier"
 
 def test_gdk_gets_an_archive_and_a_recipe_that_names_it(tmp_path: Path) -> None:
     component = tmp_path / NAME
-    shutil.copytree(EDGE / NAME, component)
+    # Other processes write their bytecode there meanwhile.
+    shutil.copytree(EDGE / NAME, component, ignore=shutil.ignore_patterns("__pycache__"))
     (component / "wheels").mkdir(exist_ok=True)
     (component / "wheels" / "reefling-1.2-py3-none-any.whl").write_bytes(b"a wheel that the device needs")
     shutil.copy(EDGE / "gdk_build.py", tmp_path)

@@ -44,6 +44,8 @@ def test_a_writer_that_had_to_wait_goes_on_once_half_of_the_queue_is_free() -> N
     offered: list[bool] = []
     thread = threading.Thread(target=lambda: offered.append(queue.offer(5, wait_seconds=5)))
     thread.start()
+    while not queue._went._waiters:  # type: ignore[attr-defined]  # a Condition does not tell who waits
+        time.sleep(0.001)
     queue.take(wait_seconds=0)
     time.sleep(0.01)
     assert offered == []

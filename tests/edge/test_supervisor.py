@@ -15,7 +15,7 @@ from classifier.models import proof
 from classifier.pipeline import supervisor as module
 from classifier.pipeline.steps import LIVE_FRAMES, Store
 from classifier.pipeline.supervisor import LIMITS, LOST_SECONDS, MEMORY_SECONDS
-from classifier.pipeline.watchdog import MOST_PER_HOUR
+from classifier.pipeline.watchdog import MOST_PER_HOUR, STANDSTILL_SECONDS
 from classifier.spool import Spool
 
 from tests.edge.device import Camera, Device, Oracle, eventually
@@ -43,7 +43,7 @@ def wait_until_stuck(device: Device, name: str) -> None:
     life = stages[name]._life
 
     def given_up() -> bool:
-        device.clock.advance(5)
+        device.clock.advance(STANDSTILL_SECONDS - 1)
         for other in stages.values():
             if other is not stages[name]:
                 other.forgive()
@@ -197,7 +197,7 @@ def test_a_spool_that_hangs_is_opened_anew_and_nothing_in_the_queue_is_lost(
     eventually(lambda: started.parts.store is not None and serving(device) and not started.parts.works)
     assert started.parts.store is not None
     release, hung = threading.Event(), threading.Event()
-    monkeypatch.setattr(started.parts.store.spool, "add", lambda items: hung.set() or release.wait(30))
+    monkeypatch.setattr(started.parts.store.spool, "add", lambda items: hung.set() or release.wait(600))
     device.camera.see("crab-1.jpg")
     eventually(hung.is_set)
     assert device.camera.finished == []
@@ -226,7 +226,7 @@ def test_an_uplink_that_hangs_is_replaced(device: Device, name: str) -> None:
         steps: list[str] = []
         built.append(steps)
         hangs = len(built) == 1
-        return SimpleNamespace(step=lambda: steps.append("") or float((hangs and release.wait(30)) or 60), close=int)
+        return SimpleNamespace(step=lambda: steps.append("") or float((hangs and release.wait(600)) or 60), close=int)
 
     device.configure(bucket="data")
     started = device.start(**{name: build})
@@ -289,6 +289,7 @@ def test_run_ends_with_code_1_when_only_a_new_process_helps(device: Device, monk
     started = device.start()
     eventually(lambda: serving(device))
     device.end()
+    monkeypatch.setattr(module, "LAST_WORDS_SECONDS", 0.1)  # nobody is there to hear them
     monkeypatch.setattr(module, "memory_mib", lambda: 2000.0)
     monkeypatch.setattr(started, "start", lambda: device.clock.advance(MEMORY_SECONDS))
     assert started.run() == 1
@@ -301,6 +302,7 @@ def test_an_end_for_want_of_a_nucleus_says_nothing_against_a_model_on_probation(
     started = device.start()
     eventually(lambda: serving(device))
     device.end()
+    monkeypatch.setattr(module, "LAST_WORDS_SECONDS", 0.1)
     device.nucleus.lost.set()
     started.beyond_help()
     monkeypatch.setattr(started, "start", lambda: device.clock.advance(LOST_SECONDS + 1))
@@ -319,7 +321,7 @@ def test_a_stage_that_hangs_again_and_again_is_the_models_matter_only_where_the_
     device.configure(latency_budget_ms=budget_ms)
     started = device.start()
     eventually(lambda: serving(device))
-    hangs = SimpleNamespace(step=lambda: begun.append("") or float(release.wait(30)), close=int)
+    hangs = SimpleNamespace(step=lambda: begun.append("") or float(release.wait(600)), close=int)
     started.stages[name]._build = lambda _: hangs
     started.stages[name].renew()
     for time in range(MOST_PER_HOUR):
@@ -337,7 +339,7 @@ def test_run_ends_with_code_0_when_told_to_stop(device: Device) -> None:
     started.start = lambda: None  # type: ignore[method-assign]
     threading.Timer(0.02, started.stop).start()
     assert started.run() == 0
-    device.running = False
+    device.ended()
     assert device.shelf.clean
     assert device.spooled("summary")[0]["frames"] == 1
 
@@ -489,7 +491,8 @@ def test_a_new_model_serves_from_the_next_frame_on(device: Device) -> None:
     started.wake("models")
     eventually(lambda: started.parts.models.serving is device.model)
     device.camera.see("crab-2.jpg")
-    eventually(lambda: device.model.asked == ["crab-2.jpg"])
+    eventually(lambda: device.camera.finished == ["crab-1.jpg", "crab-2.jpg"])
+    assert device.model.asked == ["crab-2.jpg"]
     device.end()
     assert [summary["model"] for summary in device.spooled("summary")] == ["m1", "m2"]
 
@@ -556,7 +559,7 @@ def test_a_configuration_that_comes_while_the_spool_is_being_opened_applies_to_i
 
     def open_slowly(folder: Path, configuration: Configuration, clock: Any) -> Store:
         opening.set()
-        slow.wait(30)
+        slow.wait(600)
         return opened(folder, configuration, clock)
 
     monkeypatch.setattr(Store, "opened", open_slowly)

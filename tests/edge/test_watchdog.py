@@ -21,7 +21,7 @@ class Hanging:
 
     def step(self) -> float:
         self._begun.append(self._name)
-        self._release.wait(30)
+        self._release.wait(600)
         return 0.0
 
     def close(self) -> None:

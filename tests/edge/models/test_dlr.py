@@ -111,10 +111,8 @@ def test_a_library_that_this_machine_cannot_load_is_an_error(tmp_path: Path, con
 
 
 @pytest.fixture
-def neo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def neo(tmp_path: Path) -> Path:
     """A package that Neo compiled."""
-    for name in dlr.THREADS:
-        monkeypatch.setenv(name, "0")
     package = model_packages.write(tmp_path / "package")
     folder = package / "compiled" / "neo"
     folder.mkdir(parents=True)

@@ -77,12 +77,12 @@ def running(*, stalls: bool = False) -> Iterator[tuple[Camera, str]]:
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera, "FIRST_PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(camera, "LAST_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(capture, "TIMEOUT_MS", 200)
+    monkeypatch.setattr(capture, "TIMEOUT_MS", 500)
 
 
 def frames(work: Path, address: str, *, enough: int) -> list[Frame]:
     source = sources.open(parse({"source": f"stream:{address}", "frames_per_second": 240}), work, SystemClock())
-    stop, found, until = threading.Event(), [], time.monotonic() + 20
+    stop, found, until = threading.Event(), [], time.monotonic() + 120
     try:
         while len(found) < enough and time.monotonic() < until:
             frame = source.next(stop)

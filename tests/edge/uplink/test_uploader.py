@@ -1,5 +1,6 @@
 """Frames on their way to S3: which goes, what an error means for it and for the others, and what it costs."""
 
+import os
 import re
 import threading
 import time
@@ -248,8 +249,11 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
             "AWS_ACCESS_KEY_ID": "key",
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_DEFAULT_REGION": "eu-west-1",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }.items():
             monkeypatch.setenv(name, value)
+        monkeypatch.delenv("AWS_PROFILE", raising=False)
         yield s3
 
 
