@@ -99,7 +99,7 @@ def test_what_cannot_be_read_is_told_in_the_functions_log_and_to_nobody_else(
 ) -> None:
     radio.link.publish(f"reefloop/{radio.thing}/alert", b"no message", qos=1)
     said = f"Unusable: a message of {radio.thing} cannot be read"
-    folder = deployment.account.state.folder
-    eventually(lambda: any(said in log.read_text() for log in folder.rglob("*.log")))
+    functions = deployment.account.state.folder / "functions"
+    eventually(lambda: any(said in log.read_text() for log in functions.glob("*/*.log")))
     assert radio.has_heard_nothing()
     assert deployment.devices.records(radio.thing, "alert", days=1) == []
