@@ -13,6 +13,7 @@ from offline.device import CoreDevice
 from reefloop.contracts import CLASSIFIER_COMPONENT
 from stacks.deployment import CLASSIFIER
 from tests.workflow.deployed import Deployed, synthesize
+from tests.workflow.in_flight import eventually
 
 MARK: Final = "this is the other code"
 
@@ -41,8 +42,9 @@ class Code:
         return self.components[0]
 
 
-def observe(loop: Deployed, device: CoreDevice) -> Code:
-    """Wait until the device has dealt with the base group's deployment, then look everywhere."""
+def observe(loop: Deployed, device: CoreDevice, *, marked_starts: int = 0) -> Code:
+    """Wait until the device has dealt with the base group's deployment and started marked code so often, then look
+    everywhere."""
     greengrass = loop.client("greengrassv2")
     base = loop.client("iot").describe_thing_group(thingGroupName=loop.project.thing_groups["BaseGroup"])
     listed = greengrass.list_deployments(targetArn=base["thingGroupArn"], historyFilter="ALL")["deployments"]
@@ -57,6 +59,7 @@ def observe(loop: Deployed, device: CoreDevice) -> Code:
     recipes = [greengrass.get_component(arn=one["arn"], recipeOutputFormat="JSON")["recipe"] for one in versions]
     installed = greengrass.list_installed_components(coreDeviceThingName=device.thing)["installedComponents"]
     log = device.root / "logs" / f"{CLASSIFIER_COMPONENT}.log"
+    eventually(lambda: log.read_text().count(MARK) >= marked_starts)
     return Code(
         components=[version["componentVersion"] for version in versions],
         deployments=[one["components"][CLASSIFIER_COMPONENT]["componentVersion"] for one in deployments],

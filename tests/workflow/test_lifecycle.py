@@ -125,7 +125,9 @@ def zipped(folder: Path) -> bytes:
 def see_what_it_is_unsure_of(device: CoreDevice) -> None:
     """Let a device that was left on see something that it would send; returns when it has it ready for sending: a frame
     leaves the folder once everything that came of it is on the disk."""
-    (device.frames / "unsure.png").write_bytes(model_packages.image("grey"))
+    draft = device.frames.parent / ".unsure"
+    draft.write_bytes(model_packages.image("grey"))
+    draft.replace(device.frames / "unsure.png")
     eventually((device.root / "work" / CLASSIFIER_COMPONENT / "done" / "unsure.png").exists)
 
 
@@ -194,7 +196,7 @@ def second_life(loop: Deployed, first_life: FirstLife) -> list[Code]:
         (copy(folder / "copy-again"), folder / "assembly-again"),
     ):
         loop.deploy(synthesize_with(code, assembly), "reefloop-deployment", "--exclusively")
-        seen.append(observe(loop, device))
+        seen.append(observe(loop, device, marked_starts=1))
     return seen
 
 
