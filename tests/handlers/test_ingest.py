@@ -71,7 +71,7 @@ def test_a_record_expires_after_the_days_that_the_settings_say(account: Account,
     send(batch)
     for name, item in account.items(thing).items():
         assert int(item["expires_at"]["N"]) == pytest.approx(
-            account.stored(thing)[0].received_at / 1000 + 90 * 86_400, 2
+            account.stored(thing)[0].received_at / 1000 + 90 * 86_400, abs=2
         ), name
 
 

@@ -187,7 +187,7 @@ def test_any_lines_are_all_routed_or_the_first_broken_one_is_named(lines: list[i
             assert counts.machine == sum(line in (2, 3) for line in lines)
             assert counts.audit == sum(is_audited(f"content {line}", 0.5) for line in lines)
         left = {path.name for path in folder.iterdir()}
-        assert left == {FILE} | set() if broken else {"machine.manifest", "human.manifest", "audit.manifest"}
+        assert left == {FILE} | (set() if broken else {"machine.manifest", "human.manifest", "audit.manifest"})
 
 
 @given(
