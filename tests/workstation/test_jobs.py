@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from offline.account import Account
+from tests.offline.bench import until
 from tests.workstation.commands import Commands
 from workstation import s3
 from workstation.cli import main
@@ -56,12 +56,9 @@ def failed(aws: Account, commands: Commands, home: Path) -> Make:
         prefix = f"{kind.capitalize()}Job"
         request = {**(TRAINING if kind == "training" else PROCESSING), "RoleArn": "arn:aws:iam::123456789012:role/any"}
         getattr(sagemaker, f"create_{kind}_job")(**{f"{prefix}Name": name}, **request)
-        for _ in range(200):
-            job = getattr(sagemaker, f"describe_{kind}_job")(**{f"{prefix}Name": name})
-            if job[f"{prefix}Status"] == "Failed":
-                return name
-            time.sleep(0.02)
-        raise AssertionError(f"{name} does not fail")
+        describe = getattr(sagemaker, f"describe_{kind}_job")
+        until(lambda: describe(**{f"{prefix}Name": name}), lambda job: job[f"{prefix}Status"] == "Failed")
+        return name
 
     return make
 

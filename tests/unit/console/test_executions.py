@@ -35,12 +35,8 @@ def role(account: Account) -> str:
 
 def ended(account: Account, project: Project, arn: str) -> Execution:
     follower = Follower(account.client, project)
-    for _ in range(100):
-        execution = follower.read(arn)
-        if execution.status != "RUNNING":
-            return execution
-        time.sleep(0.05)
-    raise AssertionError(f"{arn} did not end")
+    execution: Execution = until(lambda: follower.read(arn), lambda seen: seen.status != "RUNNING")
+    return execution
 
 
 def calls(arn: str) -> dict[str, object]:

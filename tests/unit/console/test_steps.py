@@ -52,8 +52,8 @@ def test_an_interrupt_goes_through_every_step(steps: Steps) -> None:
 def test_a_step_that_takes_too_long_is_named(steps: Steps) -> None:
     with (
         pytest.raises(StepFailed, match="step 'round 1' was not done: the demo took longer than 600 s"),
-        time_limit(0.5),
         steps.step("round 1"),
+        time_limit(0.05),  # within the step, since a slow machine may not have entered it by then
     ):
         time.sleep(60)
 
@@ -71,9 +71,9 @@ def test_nothing_on_the_way_takes_the_end_of_time_for_an_error_of_its_own() -> N
 
 
 def test_within_the_limit_nothing_happens_later() -> None:
-    with time_limit(0.5):
+    with time_limit(2):
         pass
-    time.sleep(0.6)
+    time.sleep(2.1)
 
 
 def test_without_a_terminal_each_line_is_printed_once_per_step(steps: Steps) -> None:
@@ -94,11 +94,11 @@ def test_what_looks_like_markup_is_printed_as_it_is(steps: Steps) -> None:
 def test_a_person_takes_the_time_they_need() -> None:
     def label_and_wait() -> None:
         with off_the_clock():
-            time.sleep(0.6)
+            time.sleep(2.1)
         labeled.append(True)
         time.sleep(60)
 
     labeled: list[bool] = []
-    with pytest.raises(OutOfTime), time_limit(0.5):
+    with pytest.raises(OutOfTime), time_limit(2):
         label_and_wait()
     assert labeled
