@@ -5,17 +5,24 @@ import json
 import time
 import uuid
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from offline.account import Account
 from offline.device import CoreDevice, provision
+from tests.offline.bench import until
 from tests.offline.roles import make_role
 
 BUCKET = "component-artifacts"
 LINUX = {"os": "linux", "runtime": "*"}
+# The environment is rewritten at every start, in one step, so that a test never reads half of it.
+TELL = "env > env.new; mv env.new env; echo start >> starts"
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    until(true, bool)
 
 
 def any_name(kind: str) -> str:
@@ -66,7 +73,7 @@ class Fleet:
             time.sleep(0.05)
         return arn
 
-    def component(self, name: str, version: str = "1.0.0", *, run: str = "sleep 60", **manifest: Any) -> str:
+    def component(self, name: str, version: str = "1.0.0", *, run: str = "sleep 600", **manifest: Any) -> str:
         """A component that runs one line on any Linux; the ARN of the version."""
         made = {"Platform": LINUX, "Lifecycle": {"run": run}} | manifest
         return self.create(recipe(name, version, Manifests=[made]))
@@ -109,6 +116,36 @@ class Fleet:
             each["componentName"]: (each["componentVersion"], each["lifecycleState"])
             for each in answer["installedComponents"]
         }
+
+
+# ---- What a component left in its folder: it may run before the first command of its script has --------------------
+
+
+def work(device: CoreDevice, component: str) -> Path:
+    return device.root / "work" / component
+
+
+def lines(device: CoreDevice, component: str, file: str) -> list[str]:
+    """What the component's scripts have written to a file by now."""
+    path = work(device, component) / file
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def written(device: CoreDevice, component: str, file: str, count: int = 1) -> list[str]:
+    """The lines of the file once there are so many; all of them, if there are more."""
+    eventually(lambda: len(lines(device, component, file)) >= count)
+    return lines(device, component, file)
+
+
+def starts(device: CoreDevice, component: str) -> int:
+    """How often a script has said TELL."""
+    return len(lines(device, component, "starts"))
+
+
+def environment(device: CoreDevice, component: str) -> dict[str, str]:
+    """What a script that says TELL found in its environment when it last started."""
+    eventually(lambda: starts(device, component) > 0)
+    return dict(line.split("=", 1) for line in lines(device, component, "env") if "=" in line)
 
 
 @contextmanager

@@ -4,16 +4,27 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from offline.device import CoreDevice
 from offline.device.resolution import configure, fits
 from offline.device.variables import UnknownVariable, expand
-from tests.offline.fleet import BUCKET, LINUX, Fleet, any_name, archive, opened, recipe
+from tests.offline.fleet import (
+    BUCKET,
+    LINUX,
+    TELL,
+    Fleet,
+    any_name,
+    archive,
+    environment,
+    eventually,
+    opened,
+    recipe,
+    work,
+    written,
+)
 
 PROCESSES = Path(__file__).parents[2] / "offline" / "device" / "processes.py"
 
@@ -24,23 +35,12 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield fleet
 
 
-def work(device: CoreDevice, component: str) -> Path:
-    return device.root / "work" / component
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
-
-
 # ---- Deployments -----------------------------------------------------------------------------------------------------
 
 
 def test_a_component_is_fetched_unpacked_and_run(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
-    uri = fleet.artifact({"say.sh": "pwd > where; echo $AWS_IOT_THING_NAME > who; exec sleep 60"})
+    uri = fleet.artifact({"say.sh": "pwd > where; echo $AWS_IOT_THING_NAME > who; exec sleep 600"})
     stem = uri.rpartition("/")[2].removesuffix(".zip")
     run = f'sh "{{artifacts:decompressedPath}}/{stem}/say.sh"'
     fleet.component(name, run=run, Artifacts=[{"Uri": uri, "Unarchive": "ZIP"}])
@@ -49,8 +49,8 @@ def test_a_component_is_fetched_unpacked_and_run(fleet: Fleet) -> None:
         deployment = fleet.deploy(group, {name: "1.0.0"})
         assert device.wait_for(deployment) == "SUCCEEDED"
         assert fleet.installed(device) == {name: ("1.0.0", "RUNNING")}
-        assert (work(device, name) / "who").read_text().strip() == device.thing
-        assert (work(device, name) / "where").read_text().strip() == str(work(device, name))
+        assert written(device, name, "who") == [device.thing]
+        assert written(device, name, "where") == [str(work(device, name))]
         assert fleet.effective(device, deployment)["reason"] == "SUCCESSFUL"
         core = fleet.greengrass.list_core_devices(thingGroupArn=group)["coreDevices"]
         assert [(each["coreDeviceThingName"], each["status"]) for each in core] == [(device.thing, "HEALTHY")]
@@ -59,29 +59,31 @@ def test_a_component_is_fetched_unpacked_and_run(fleet: Fleet) -> None:
 def test_an_update_replaces_the_version_and_leaves_the_others_running(fleet: Fleet) -> None:
     changing, steady, group = any_name("c"), any_name("s"), fleet.group()
     for version in ("1.0.0", "1.1.0"):
-        fleet.component(changing, version, run=f"echo {version} >> log; exec sleep 60")
-    fleet.component(steady, run="echo started >> log; exec sleep 60")
+        fleet.component(changing, version, run=f"echo {version} >> log; exec sleep 600")
+    fleet.component(steady, run="echo started >> log; exec sleep 600")
     with fleet.device(group) as device:
         device.wait_for(fleet.deploy(group, {changing: "1.0.0", steady: "1.0.0"}))
+        assert written(device, changing, "log") == ["1.0.0"]
         assert device.wait_for(fleet.deploy(group, {changing: "1.1.0", steady: "1.0.0"})) == "SUCCEEDED"
-        assert (work(device, changing) / "log").read_text().split() == ["1.0.0", "1.1.0"]
-        assert (work(device, steady) / "log").read_text().split() == ["started"]
+        assert written(device, changing, "log", 2) == ["1.0.0", "1.1.0"]
+        assert written(device, steady, "log") == ["started"]
         assert fleet.installed(device)[changing] == ("1.1.0", "RUNNING")
 
 
 def test_a_component_that_breaks_takes_the_device_back_to_what_it_ran(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
-    fleet.component(name, "1.0.0", run="echo good >> log; exec sleep 60")
+    fleet.component(name, "1.0.0", run="echo good >> log; exec sleep 600")
     fleet.component(name, "1.1.0", run="echo bad >> log; exit 3")
     with fleet.device(group, settle_seconds=3) as device:
         device.wait_for(fleet.deploy(group, {name: "1.0.0"}))
+        assert written(device, name, "log") == ["good"]
         deployment = fleet.deploy(group, {name: "1.1.0"})
         assert device.wait_for(deployment) == "FAILED"
         effective = fleet.effective(device, deployment)
         assert effective["reason"].startswith("FAILED_ROLLBACK_COMPLETE")
         assert "run exited with 3" in effective["reason"]
         assert effective["statusDetails"]["errorStack"] == ["DEPLOYMENT_FAILURE", "COMPONENT_BROKEN"]
-        assert (work(device, name) / "log").read_text().split() == ["good", "bad", "bad", "bad", "good"]
+        assert written(device, name, "log", 5) == ["good", "bad", "bad", "bad", "good"]
         assert fleet.installed(device) == {name: ("1.0.0", "RUNNING")}
 
 
@@ -100,7 +102,7 @@ def test_without_rollback_the_broken_component_stays_and_the_device_is_unhealthy
 
 def test_an_install_that_fails_fails_the_deployment(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
-    fleet.component(name, Lifecycle={"install": "exit 7", "run": "sleep 60"})
+    fleet.component(name, Lifecycle={"install": "exit 7", "run": "sleep 600"})
     with fleet.device(group) as device:
         deployment = fleet.deploy(group, {name: "1.0.0"})
         assert device.wait_for(deployment) == "FAILED"
@@ -109,7 +111,7 @@ def test_an_install_that_fails_fails_the_deployment(fleet: Fleet) -> None:
 
 def test_an_install_that_takes_too_long_fails_the_deployment(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
-    fleet.component(name, Lifecycle={"install": {"Script": "sleep 60", "Timeout": 0.2}, "run": "sleep 60"})
+    fleet.component(name, Lifecycle={"install": {"Script": "sleep 600", "Timeout": 0.2}, "run": "sleep 600"})
     with fleet.device(group) as device:
         deployment = fleet.deploy(group, {name: "1.0.0"})
         assert device.wait_for(deployment) == "FAILED"
@@ -118,7 +120,7 @@ def test_an_install_that_takes_too_long_fails_the_deployment(fleet: Fleet) -> No
 
 def test_a_phase_that_works_on_one_nucleus_alone_fails_the_deployment(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
-    fleet.component(name, Lifecycle={"bootstrap": "true", "run": "sleep 60"})
+    fleet.component(name, Lifecycle={"bootstrap": "true", "run": "sleep 600"})
     with fleet.device(group) as device:
         deployment = fleet.deploy(group, {name: "1.0.0"})
         assert device.wait_for(deployment) == "FAILED"
@@ -127,10 +129,10 @@ def test_a_phase_that_works_on_one_nucleus_alone_fails_the_deployment(fleet: Fle
 
 def test_a_component_that_fails_once_is_restarted(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
-    fleet.component(name, run="echo try >> log; test $(wc -l < log) -gt 1 && exec sleep 60; exit 1")
+    fleet.component(name, run="echo try >> log; test $(wc -l < log) -gt 1 && exec sleep 600; exit 1")
     with fleet.device(group, settle_seconds=3) as device:
         assert device.wait_for(fleet.deploy(group, {name: "1.0.0"})) == "SUCCEEDED"
-        assert (work(device, name) / "log").read_text().split() == ["try", "try"]
+        assert written(device, name, "log", 2) == ["try", "try"]
 
 
 def test_components_of_all_groups_are_merged(fleet: Fleet) -> None:
@@ -140,7 +142,7 @@ def test_components_of_all_groups_are_merged(fleet: Fleet) -> None:
     with fleet.device(base, canary) as device:
         first, second = fleet.deploy(base, {code: "1.0.0"}), fleet.deploy(canary, {model: "1.0.0"})
         assert [device.wait_for(first), device.wait_for(second)] == ["SUCCEEDED", "SUCCEEDED"]
-        assert fleet.installed(device) == {code: ("1.0.0", "RUNNING"), model: ("1.0.0", "FINISHED")}
+        eventually(lambda: fleet.installed(device) == {code: ("1.0.0", "RUNNING"), model: ("1.0.0", "FINISHED")})
 
 
 def test_groups_that_ask_for_different_versions_fail_the_later_deployment(fleet: Fleet) -> None:
@@ -160,10 +162,10 @@ def test_groups_that_ask_for_different_versions_fail_the_later_deployment(fleet:
 def test_what_is_no_longer_deployed_is_stopped_and_its_artifacts_deleted(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
     artifacts = [{"Uri": fleet.artifact({"a": "b"}), "Unarchive": "ZIP"}]
-    fleet.component(name, run="echo $$ > pid; exec sleep 60", Artifacts=artifacts)
+    fleet.component(name, run="echo $$ > pid; exec sleep 600", Artifacts=artifacts)
     with fleet.device(group) as device:
         device.wait_for(fleet.deploy(group, {name: "1.0.0"}))
-        process = int((work(device, name) / "pid").read_text())
+        [process] = map(int, written(device, name, "pid"))
         assert device.wait_for(fleet.deploy(group, {})) == "SUCCEEDED"
         assert fleet.installed(device) == {}
         assert not list((device.root / "packages").glob("*/*/*"))
@@ -231,7 +233,7 @@ def test_dependencies_are_resolved_to_the_newest_version_that_fits(fleet: Fleet)
         library: {"VersionRequirement": "^1.0.0"},
         "aws.greengrass.TokenExchangeService": {"VersionRequirement": ">=2.0.0 <3.0.0"},
     }
-    manifests = [{"Platform": LINUX, "Lifecycle": {"run": "sleep 60"}}]
+    manifests = [{"Platform": LINUX, "Lifecycle": {"run": "sleep 600"}}]
     fleet.create(recipe(name, ComponentDependencies=dependencies, Manifests=manifests))
     with fleet.device(group) as device:
         assert device.wait_for(fleet.deploy(group, {name: "1.0.0"})) == "SUCCEEDED"
@@ -270,7 +272,7 @@ def test_a_board_gets_its_own_manifest_and_others_that_of_their_architecture(fle
     ):
         with fleet.device(group, **platform) as device:
             assert device.wait_for(deployment) == "SUCCEEDED"
-            assert (work(device, name) / "log").read_text().strip() == says
+            assert written(device, name, "log") == [says]
 
 
 def test_a_device_that_no_manifest_fits_fails_the_deployment(fleet: Fleet) -> None:
@@ -343,32 +345,33 @@ def test_an_archive_that_is_none_fails_the_deployment(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("runtime", "starts"),
+    ("runtime", "after_each"),
     [
-        ("aws_nucleus_classic", ["default kept", "merged kept", "default kept"]),
-        ("aws_nucleus_lite", ["default kept"]),
+        ("aws_nucleus_classic", [1, 2, 2, 3]),
+        ("aws_nucleus_lite", [1, 1, 1, 1]),
     ],
 )
 def test_configuration_is_merged_and_restarts_what_it_changes_on_the_classic_nucleus_alone(
-    fleet: Fleet, runtime: str, starts: list[str]
+    fleet: Fleet, runtime: str, after_each: list[int]
 ) -> None:
     name, group = any_name("c"), fleet.group()
     defaults = {"ComponentConfiguration": {"DefaultConfiguration": {"word": "default", "other": "kept", "more": ""}}}
-    run = 'echo "{configuration:/word}" "{configuration:/other}" >> log; exec sleep 60'
+    run = 'echo "{configuration:/word}" "{configuration:/other}" >> log; exec sleep 600'
     fleet.create(recipe(name, Manifests=[{"Platform": LINUX, "Lifecycle": {"run": run}}], **defaults))
     updates = ({}, {"merge": json.dumps({"word": "merged"})}, {"merge": '{"more": "x"}'}, {"reset": ["/word"]})
     with fleet.device(group, runtime=runtime) as device:
-        for update in updates:
+        for update, count in zip(updates, after_each, strict=True):
             component = {"componentVersion": "1.0.0", "configurationUpdate": update}
             made = fleet.greengrass.create_deployment(targetArn=group, components={name: component})
             assert device.wait_for(made["deploymentId"]) == "SUCCEEDED"
-        assert (work(device, name) / "log").read_text().splitlines() == starts
+            started = ["default kept", "merged kept", "default kept"][:count]
+            assert written(device, name, "log", count) == started
 
 
 def test_on_lite_a_script_has_the_new_values_when_it_starts_next(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
     defaults = {"ComponentConfiguration": {"DefaultConfiguration": {"word": "default"}}}
-    run = 'echo "{configuration:/word}" >> log; exec sleep 60'
+    run = 'echo "{configuration:/word}" >> log; exec sleep 600'
     fleet.create(recipe(name, Manifests=[{"Platform": LINUX, "Lifecycle": {"run": run}}], **defaults))
     device = fleet.provision(group)
     with device:
@@ -376,9 +379,9 @@ def test_on_lite_a_script_has_the_new_values_when_it_starts_next(fleet: Fleet) -
             component = {"componentVersion": "1.0.0", "configurationUpdate": update}
             made = fleet.greengrass.create_deployment(targetArn=group, components={name: component})
             assert device.wait_for(made["deploymentId"]) == "SUCCEEDED"
-    log = work(device, name) / "log"
+            assert written(device, name, "log") == ["default"]
     with device:
-        eventually(lambda: log.read_text().splitlines() == ["default", "merged"])
+        assert written(device, name, "log", 2) == ["default", "merged"]
 
 
 def test_a_value_that_the_device_has_outlives_a_new_default() -> None:
@@ -416,15 +419,15 @@ def test_a_script_with_an_unknown_variable_fails_the_deployment(fleet: Fleet) ->
 
 def test_power_off_ends_every_process_and_power_on_brings_it_back(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
-    fleet.component(name, run="sleep 60 & echo $! >> pids; echo $$ >> pids; wait")
+    fleet.component(name, run="sleep 600 & echo $! >> pids; echo $$ >> pids; wait")
     device = fleet.provision(group)
     with device:
         device.wait_for(fleet.deploy(group, {name: "1.0.0"}))
-    pids = [int(pid) for pid in (work(device, name) / "pids").read_text().split()]
-    for pid in pids:
+        pids = written(device, name, "pids", 2)
+    for pid in map(int, pids):
         eventually(lambda pid=pid: zombie(pid))  # type: ignore[misc]
     with device:
-        eventually(lambda: len((work(device, name) / "pids").read_text().split()) == 4)
+        assert written(device, name, "pids", 4)[:2] == pids
         eventually(lambda: fleet.installed(device) == {name: ("1.0.0", "RUNNING")})
 
 
@@ -435,7 +438,7 @@ spec = importlib.util.spec_from_file_location("processes", {str(PROCESSES)!r})
 processes = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(processes)
 folder = pathlib.Path({str(tmp_path)!r})
-processes.Process("sleep 60 & echo $! > pid; wait", folder=folder, environment=os.environ, log=folder / "log")
+processes.Process("sleep 600 & echo $! > pid; wait", folder=folder, environment=os.environ, log=folder / "log")
 time.sleep(60)
 """
     account = subprocess.Popen([sys.executable, "-c", source])
@@ -450,17 +453,17 @@ def zombie(pid: int) -> bool:
     """Ended, and nobody has asked how: an orphan on a machine whose first process does not reap."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # reaped before it was opened, or before it was read
         return True
 
 
 def test_components_see_no_credentials_and_nothing_of_the_laptop(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAPTOP_SECRET", "hush")
     name, group = any_name("c"), fleet.group()
-    fleet.component(name, run="env > seen; exec sleep 60")
+    fleet.component(name, run=f"{TELL}; exec sleep 600")
     with fleet.device(group) as device:
         device.wait_for(fleet.deploy(group, {name: "1.0.0"}))
-        seen = dict(line.split("=", 1) for line in (work(device, name) / "seen").read_text().splitlines())
+        seen = environment(device, name)
     assert "LAPTOP_SECRET" not in seen
     assert not {"AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_CONTAINER_CREDENTIALS_FULL_URI"} & seen.keys()
     assert seen["AWS_ENDPOINT_URL"].startswith("http://localhost:")

@@ -12,8 +12,18 @@ import pytest
 from botocore.credentials import Credentials
 
 from offline.device import CoreDevice
-from tests.offline.bench import until
-from tests.offline.fleet import LINUX, Fleet, any_name, opened, recipe
+from tests.offline.fleet import (
+    LINUX,
+    TELL,
+    Fleet,
+    any_name,
+    environment,
+    eventually,
+    opened,
+    recipe,
+    starts,
+    work,
+)
 
 DEPENDENCY = {"aws.greengrass.TokenExchangeService": {"VersionRequirement": ">=2.0.0 <3.0.0", "DependencyType": "HARD"}}
 ASKS = """#!/usr/bin/env python3
@@ -37,19 +47,13 @@ def asking(fleet: Fleet, run: str, *uris: str) -> str:
     return name
 
 
-def seen(device: CoreDevice, name: str) -> dict[str, str]:
-    """The environment that the component wrote down."""
-    lines = (device.root / "work" / name / "seen").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines)
-
-
 @pytest.fixture(scope="module")
 def deployed(fleet: Fleet) -> Iterator[tuple[CoreDevice, dict[str, str]]]:
     """A device, and the environment of its component that depends on the token exchange."""
-    group, name = fleet.group(), asking(fleet, "env > seen; exec sleep 60")
+    group, name = fleet.group(), asking(fleet, f"{TELL}; exec sleep 600")
     with fleet.device(group) as device:
         assert device.wait_for(fleet.deploy(group, {name: "1.0.0"})) == "SUCCEEDED"
-        yield device, seen(device, name)
+        yield device, environment(device, name)
 
 
 def provider(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> Credentials:
@@ -80,8 +84,8 @@ def test_a_component_that_depends_on_it_calls_aws_as_the_role_of_the_devices_cer
     name = asking(fleet, f'python3 "{{artifacts:decompressedPath}}{folder}/asks.py" > seen', artifact)
     with fleet.device(group) as device:
         assert device.wait_for(fleet.deploy(group, {name: "1.0.0"})) == "SUCCEEDED"
-        until(lambda: fleet.installed(device)[name][1], lambda state: state == "FINISHED")
-        arn = json.loads((device.root / "work" / name / "seen").read_text())
+        eventually(lambda: fleet.installed(device)[name][1] == "FINISHED")
+        arn = json.loads((work(device, name) / "seen").read_text())
     assert ":assumed-role/exchange/" in arn
 
 
@@ -134,27 +138,27 @@ def test_nothing_is_exchanged_while_the_link_is_down(deployed: tuple[CoreDevice,
 
 
 def test_a_certificate_that_was_revoked_is_exchanged_no_more(fleet: Fleet) -> None:
-    group, name = fleet.group(), asking(fleet, "env > seen; exec sleep 60")
+    group, name = fleet.group(), asking(fleet, f"{TELL}; exec sleep 600")
     with fleet.device(group) as device:
         device.wait_for(fleet.deploy(group, {name: "1.0.0"}))
-        environment = seen(device, name)
+        told = environment(device, name)
         (principal,) = fleet.iot.list_thing_principals(thingName=device.thing)["principals"]
         fleet.iot.update_certificate(certificateId=principal.rpartition("/")[2], newStatus="REVOKED")
         device.exchange.forget()
         with pytest.raises(HTTPError, match="403"):
-            get(environment)
+            get(told)
 
 
 def test_a_token_dies_with_the_nucleus_that_gave_it(fleet: Fleet) -> None:
-    group, name = fleet.group(), asking(fleet, "env > seen; exec sleep 60")
+    group, name = fleet.group(), asking(fleet, f"{TELL}; exec sleep 600")
     device = fleet.provision(group)
     with device:
         device.wait_for(fleet.deploy(group, {name: "1.0.0"}))
-        before = seen(device, name)
-        (device.root / "work" / name / "seen").unlink()
+        before = environment(device, name)
     with device:
         device.wait_for(fleet.deploy(group, {name: "1.0.0"}))
-        after = seen(device, name)
+        eventually(lambda: starts(device, name) == 2)
+        after = environment(device, name)
         assert get(after)
         with pytest.raises(HTTPError, match="403"):
             get(after, token=before["AWS_CONTAINER_AUTHORIZATION_TOKEN"])
@@ -166,7 +170,7 @@ def _base(environment: Mapping[str, str]) -> str:
 
 def test_a_device_whose_certificate_was_revoked_cannot_fetch_artifacts(fleet: Fleet) -> None:
     group = fleet.group()
-    name = asking(fleet, "sleep 60", fleet.artifact({"a": "b"}))
+    name = asking(fleet, "sleep 600", fleet.artifact({"a": "b"}))
     with fleet.device(group) as device:
         (principal,) = fleet.iot.list_thing_principals(thingName=device.thing)["principals"]
         fleet.iot.update_certificate(certificateId=principal.rpartition("/")[2], newStatus="REVOKED")

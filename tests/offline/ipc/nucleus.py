@@ -21,7 +21,7 @@ from offline.device.nucleus import Nucleus
 from offline.device.resolution import Wanted
 from offline.state import State
 
-SECONDS = 10.0
+SECONDS = 60.0
 CONNECT = {":version": "0.1.0"}
 CAMERA, LIGHT = "com.example.Camera", "com.example.Light"
 MQTT, LOCAL = "aws.greengrass.ipc.mqttproxy", "aws.greengrass.ipc.pubsub"

@@ -1,8 +1,7 @@
 """IPC on a whole core device: what deployments, restarts and power cuts do to components that talk to their nucleus."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +15,22 @@ from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2 as Clien
 from offline.broker import Broker
 from offline.device import CoreDevice
 from offline.device.ipc import SOCKET
-from tests.offline.fleet import LINUX, Fleet, any_name, opened, recipe
+from tests.offline.fleet import (
+    LINUX,
+    TELL,
+    Fleet,
+    any_name,
+    environment,
+    eventually,
+    opened,
+    recipe,
+    starts,
+    work,
+    written,
+)
 from tests.offline.ipc.nucleus import SECONDS, Events, everything
 
 CLASSIC, LITE = "aws_nucleus_classic", "aws_nucleus_lite"
-# Rewritten at every start, in one step, so that a test never reads half of it.
-TELL = "env > env.new; mv env.new env; echo start >> starts"
 
 # A component as one is written for a device: it says what it is configured with, and ends when it loses its nucleus.
 TALKER = """
@@ -53,13 +62,6 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield fleet
 
 
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
-
-
 def deploy(fleet: Fleet, device: CoreDevice, group: str, name: str, merge: Any = None, version: str = "1.0.0") -> str:
     """How a deployment of one component with a configuration ends."""
     update = {"configurationUpdate": {"merge": json.dumps(merge)}} if merge is not None else {}
@@ -68,23 +70,11 @@ def deploy(fleet: Fleet, device: CoreDevice, group: str, name: str, merge: Any =
     return device.wait_for(made["deploymentId"])
 
 
-def component(fleet: Fleet, name: str, *, run: str = f"{TELL}; exec sleep 60", version: str = "1.0.0") -> None:
+def component(fleet: Fleet, name: str, *, run: str = f"{TELL}; exec sleep 600", version: str = "1.0.0") -> None:
     """A component that may do everything."""
     defaults = {"DefaultConfiguration": {**everything(), "word": "default"}}
     manifest = {"Platform": LINUX, "Lifecycle": {"run": run}}
     fleet.create(recipe(name, version, Manifests=[manifest], ComponentConfiguration=defaults))
-
-
-def environment(device: CoreDevice, name: str) -> dict[str, str]:
-    """What the component's process found in its environment when it last started."""
-    path = device.root / "work" / name / "env"
-    eventually(path.exists)
-    return dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
-
-
-def starts(device: CoreDevice, name: str) -> int:
-    path = device.root / "work" / name / "starts"
-    return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 def as_component(device: CoreDevice, name: str) -> Client:
@@ -155,6 +145,7 @@ def test_a_deployment_that_fails_gives_the_configuration_back(fleet: Fleet) -> N
     component(fleet, name, version="1.1.0", run="exit 1")
     with fleet.device(group, settle_seconds=3) as device:
         deploy(fleet, device, group, name)
+        eventually(lambda: starts(device, name) == 1)
         assert deploy(fleet, device, group, name, {"word": "bad"}, version="1.1.0") == "FAILED"
         eventually(lambda: starts(device, name) == 2)
         with closing(as_component(device, name)) as client:
@@ -166,7 +157,7 @@ def test_a_deployment_that_fails_gives_the_configuration_back(fleet: Fleet) -> N
 
 def test_a_component_that_breaks_without_rollback_runs_again_with_the_configuration_that_mends_it(fleet: Fleet) -> None:
     name, group = any_name("c"), fleet.group()
-    component(fleet, name, run='test "{configuration:/word}" = good || exit 1; exec sleep 60')
+    component(fleet, name, run='test "{configuration:/word}" = good || exit 1; exec sleep 600')
     # On a busy machine too the script has ended before it counts as running.
     with fleet.device(group, settle_seconds=3) as device:
         made = fleet.greengrass.create_deployment(
@@ -180,14 +171,17 @@ def test_a_component_that_breaks_without_rollback_runs_again_with_the_configurat
 
 def test_a_component_that_reports_an_error_is_restarted_by_the_classic_nucleus_and_not_by_lite(fleet: Fleet) -> None:
     for runtime, after in ((CLASSIC, 2), (LITE, 1)):
-        name, group = any_name("c"), fleet.group()
+        name, other, group = any_name("c"), any_name("o"), fleet.group()
         component(fleet, name)
+        component(fleet, other)
         with fleet.device(group, runtime=runtime) as device:
             deploy(fleet, device, group, name)
             with closing(as_component(device, name)) as client:
                 client.update_state(state="ERRORED")
-                client.update_state(state="RUNNING") if runtime == LITE else None
-            eventually(lambda: starts(device, name) == after)  # noqa: B023 - used within its turn
+            # A device acts on what its components said before it deals with a deployment.
+            device.wait_for(fleet.deploy(group, {name: "1.0.0", other: "1.0.0"}))
+            eventually(lambda: starts(device, other) == 1)  # noqa: B023 - used within its turn
+            assert len(written(device, name, "starts", after)) == after
             eventually(lambda: fleet.installed(device)[name][1] == "RUNNING")  # noqa: B023 - used within its turn
 
 
@@ -218,11 +212,12 @@ def test_a_power_cut_gives_no_process_time_to_tidy_up(fleet: Fleet) -> None:
     component(fleet, name, run=f"trap 'echo tidy >> tidied; exit 0' TERM; {TELL}; while :; do sleep 0.05; done")
     with fleet.device(group) as device:
         deploy(fleet, device, group, name)
+        eventually(lambda: starts(device, name) == 1)
         device.kill()
-        assert not (device.root / "work" / name / "tidied").exists()
+        assert not (work(device, name) / "tidied").exists()
         device.start()
         eventually(lambda: starts(device, name) == 2)
-    assert (device.root / "work" / name / "tidied").exists()
+    assert (work(device, name) / "tidied").exists()
 
 
 def test_the_components_of_the_classic_nucleus_die_with_it(fleet: Fleet) -> None:
