@@ -27,18 +27,21 @@ class TokenExchange:
     def __init__(self, exchange: Callable[[], Credentials], *, tokens: Tokens, link: Link) -> None:
         self._exchange, self._tokens, self._link = exchange, tokens, link
         self._server: ThreadingHTTPServer | None = None
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Listen. Does nothing the second time."""
         if self._server is None:
             self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"answer": self.answer}))
-            threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), daemon=True).start()
+            self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
         """Listen no more. Does nothing the second time."""
         server, self._server = self._server, None
-        if server is not None:
+        if server is not None and self._thread is not None:
             server.shutdown()
+            self._thread.join()
             server.server_close()
 
     def variables(self, component: str) -> dict[str, str]:

@@ -30,6 +30,7 @@ class Connection:
 
     Args:
         component_of: the component that a token was given to; None when it is no token, or none any more.
+        closed: called last of all, when nothing is left to join.
     """
 
     def __init__(
@@ -87,7 +88,6 @@ class Connection:
             streams, self._streams = self._streams, {}
             for stream in streams.values():
                 stream.close()
-            self._closed(self)
 
     def _write(self) -> None:
         """Send what is queued, and the end of file once `_read` has ended: the last answer still gets out."""
@@ -100,6 +100,7 @@ class Connection:
             self.close()
             self._threads[0].join()
             self._peer.close()
+            self._closed(self)
 
     def _send(self, frame: Frame) -> None:
         self._outgoing.put(frame.encoded())
