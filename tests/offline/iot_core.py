@@ -85,6 +85,7 @@ class Core:
             Code={"ZipFile": archive({"index.py": WITNESS})},
             Handler="index.handler",
             Runtime="python3.14",
+            Timeout=60,  # an event that takes longer is lost, and a machine may have more to do than this test
             Role=self.role("s3:PutObject", service="lambda"),
         )["FunctionArn"]
         if permitted_for is not None:

@@ -36,6 +36,7 @@ def witness(name: str, role: str, *, pattern: dict[str, Any] = PATTERN, permitte
         "Code": {"ZipFile": WITNESS},
         "Handler": "index.handler",
         "Runtime": "python3.14",
+        "Timeout": 60,
         "Role": role,
         "Environment": {"Variables": {"NAME": name}},
     }

@@ -58,7 +58,7 @@ def deploy(account: Account, request: pytest.FixtureRequest) -> Deploy:
             Handler=f"code.{handler}" if "." not in handler else handler,
             Role=make_role(account, name, services=["lambda"]),
             Code={"ZipFile": _zip(code=source)},
-            **settings,
+            **{"Timeout": 60, **settings},
         )
         return name
 
@@ -100,7 +100,7 @@ def test_a_process_is_kept_warm_and_shared_by_later_events(account: Account, dep
 
 
 def test_events_at_the_same_time_have_processes_of_their_own(account: Account, deploy: Deploy) -> None:
-    name = deploy("process", Timeout=30)
+    name = deploy("process")
     with ThreadPoolExecutor(3) as pool:
         seen = list(pool.map(lambda _: _invoke(account, name, {"seconds": 1})[0], range(3)))
     assert len(set(seen)) == 3
@@ -131,12 +131,17 @@ def test_an_error_of_the_handler_has_its_own_type(account: Account, deploy: Depl
 def test_a_function_that_takes_too_long_is_ended_and_the_next_event_gets_a_new_process(
     account: Account, deploy: Deploy
 ) -> None:
-    name = deploy("process", Timeout=1)
-    before, _ = _invoke(account, name)
-    error, kind = _invoke(account, name, {"seconds": 30})
+    name, configure = deploy("process"), account.client("lambda").update_function_configuration
+    before, kind = _invoke(account, name)
+    assert kind is None
+    configure(FunctionName=name, Timeout=1)
+    error, kind = _invoke(account, name, {"seconds": 600})
     assert (kind, error["errorType"]) == ("Unhandled", "Sandbox.Timedout")
     assert "timed out after 1.00 seconds" in error["errorMessage"]
-    assert _invoke(account, name)[0] != before
+    configure(FunctionName=name, Timeout=60)
+    after, kind = _invoke(account, name)
+    assert kind is None
+    assert after != before
 
 
 @pytest.mark.parametrize(
@@ -175,13 +180,8 @@ def test_an_asynchronous_event_is_accepted_and_run(account: Account, deploy: Dep
         FunctionName=name, InvocationType="Event", Payload=json.dumps({"name": "made-by-an-event"})
     )
     assert answer["StatusCode"] == 202
-    _invoke(account, name, {"name": "made-by-a-call"})  # may be the second process: wait for the first below
-    for _ in range(100):
-        groups = account.client("logs").describe_log_groups(logGroupNamePrefix="made-by-an-event")["logGroups"]
-        if groups:
-            break
-        _invoke(account, name, {"name": f"tick-{_}"})
-    assert groups
+    logs = account.client("logs")
+    until(lambda: logs.describe_log_groups(logGroupNamePrefix="made-by-an-event")["logGroups"], bool)
 
 
 def test_asynchronous_events_wait_while_their_function_is_throttled(account: Account, deploy: Deploy) -> None:

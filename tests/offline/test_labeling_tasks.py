@@ -234,6 +234,7 @@ def own(bench: Bench) -> dict[str, Any]:
         bench.account.client("lambda").create_function(
             FunctionName=any_name("SageMaker"),
             Runtime="python3.13",
+            Timeout=60,
             Role=bench.role,
             Handler=f"own.{handler}",
             Code={"ZipFile": code.getvalue()},

@@ -40,6 +40,7 @@ def function(bench: Bench) -> str:
     bench.account.client("lambda").create_function(
         FunctionName=name,
         Runtime="python3.13",
+        Timeout=60,
         Role=bench.role,
         Handler="publish.handler",
         Code={"ZipFile": code.getvalue()},

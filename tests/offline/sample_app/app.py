@@ -40,6 +40,7 @@ class Greeting(cdk.Stack):
             "Function",
             runtime=lambda_.Runtime.PYTHON_3_13,
             handler="greeting.handler",
+            timeout=cdk.Duration.minutes(1),
             code=lambda_.Code.from_asset(str(code)),
             environment={"BUCKET": bucket.bucket_name, "GREETING": "hello" if variant == "first" else "good morning"},
             log_group=group,
