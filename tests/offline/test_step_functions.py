@@ -153,9 +153,8 @@ def test_the_items_of_a_map_have_jobs_of_their_own(bench: Bench, image: str) -> 
 
 
 def test_an_item_that_fails_ends_its_map_and_the_jobs_of_the_other_items(bench: Bench, image: str) -> None:
-    stalled = any_name("stalled")
-    bench.faults.stall_job("processing", match=lambda job: job["ProcessingJobName"] == stalled)
-    bench.faults.fail_job("processing", "AlgorithmError: bad chunk")
+    names = [any_name("chunk"), any_name("chunk")]
+    bench.faults.stall_job("processing", times=2)
     score = processing(bench, image)
     score["Parameters"]["ProcessingJobName.$"] = "$"
     machine = bench.machine(
@@ -169,11 +168,19 @@ def test_an_item_that_fails_ends_its_map_and_the_jobs_of_the_other_items(bench: 
         Caught={"Type": "Pass", "End": True},
     )
 
-    ended = bench.execute(machine, {"names": [stalled, any_name("failing")]})
+    execution = bench.start(machine, {"names": names})
+
+    def made() -> set[str]:
+        listed = bench.sagemaker.list_processing_jobs(MaxResults=100)["ProcessingJobSummaries"]
+        return {job["ProcessingJobName"] for job in listed}
+
+    until(made, set(names).issubset)
+    bench.sagemaker.stop_processing_job(ProcessingJobName=names[1])
+    ended = bench.ended(execution)
 
     assert ended["status"] == "SUCCEEDED"
-    assert json.loads(ended["output"]["Cause"])["FailureReason"] == "AlgorithmError: bad chunk"
-    assert status(bench.job("processing", stalled)) == "Stopped"
+    assert json.loads(ended["output"]["Cause"])["ProcessingJobName"] == names[1]
+    assert [status(bench.job("processing", name)) for name in names] == ["Stopped", "Stopped"]
 
 
 def test_a_stopped_execution_is_aborted_in_its_history(bench: Bench) -> None:
