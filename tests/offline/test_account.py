@@ -89,7 +89,7 @@ def test_accounts_in_two_processes_do_not_collide_and_end_at_a_signal(tmp_path: 
     finally:
         first.send_signal(signal.SIGINT)
         second.send_signal(signal.SIGTERM)
-        codes = [process.wait(timeout=20) for process in (first, second)]
+        codes = [process.wait(timeout=60) for process in (first, second)]
     assert codes == [0, 0]
     assert _in_session(first.pid) == _in_session(second.pid) == []
 

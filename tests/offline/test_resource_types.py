@@ -1,7 +1,6 @@
 """Every resource type is made in its service, changed there, and removed again."""
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from offline.account import Account
 from offline.cloudformation.resource import ResourceType
 from offline.cloudformation.types import TYPES
+from tests.offline.bench import until
 from tests.offline.stack_driver import TRUST, Resources, Stacks, log_group, recipe
 
 POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
@@ -418,11 +418,9 @@ def test_a_machine_made_by_a_stack_executes_with_its_substitutions(account: Acco
     arn = stacks.ids("machine")["Machine"]
     assert step_functions.describe_state_machine(stateMachineArn=arn)["loggingConfiguration"]["level"] == "ALL"
     execution = step_functions.start_execution(stateMachineArn=arn)["executionArn"]
-    for _ in range(100):
-        answer = step_functions.describe_execution(executionArn=execution)
-        if answer["status"] != "RUNNING":
-            break
-        time.sleep(0.05)
+    answer = until(
+        lambda: step_functions.describe_execution(executionArn=execution), lambda seen: seen["status"] != "RUNNING"
+    )
     assert json.loads(answer["output"]) == "everything"
 
 
