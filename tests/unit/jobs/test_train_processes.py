@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import time
 from itertools import islice
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.unit.jobs.images import CLASSES
 from tests.unit.jobs.trainings import VERSION, dataset, hyperparameters, put_dataset, ranks, started, train
 
 STEPS = 50
+SECONDS = 200
 CHOSEN = Hyperparameters(
     model_version="v1-1",
     dataset_version="v1",
@@ -64,21 +64,14 @@ def write_losses(folder: str) -> None:
         Path(folder, f"losses-{processes.rank}.json").write_text(json.dumps(found))
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-def test_two_processes_reach_the_losses_of_one_with_the_whole_batch(tmp_path: Path) -> None:
+def test_two_processes_reach_the_losses_of_one_with_the_whole_batch(tmp_path: Path, port: int) -> None:
     both = [
         started(write_losses, str(tmp_path), log=tmp_path / f"log-{rank}", **environment)
-        for rank, environment in enumerate(ranks(2, free_port()))
+        for rank, environment in enumerate(ranks(2, port))
     ]
     alone = losses(Processes.alone(), 1)
     for rank, process in enumerate(both):
-        process.join(60)
+        process.join(SECONDS)
         assert process.exitcode == 0, (tmp_path / f"log-{rank}").read_text()
     assert len(alone) == STEPS
     # What is compared has moved: a network that learns nothing agrees with everything.
@@ -100,17 +93,17 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_stop_asked_of_one_process_stops_both_and_one_process_can_finish(root: Path) -> None:
-    hyperparameters(root, epochs=40, batch_size=9, learning_rate=0.005)
+def test_a_stop_asked_of_one_process_stops_both_and_one_process_can_finish(root: Path, port: int) -> None:
+    hyperparameters(root, epochs=400, batch_size=9, learning_rate=0.005)
     both = [
         started(train, str(root), log=root / f"log-{rank}", **environment)
-        for rank, environment in enumerate(ranks(2, free_port()))
+        for rank, environment in enumerate(ranks(2, port))
     ]
     wait_for(root / "log-0", "epoch=1 ")
     assert both[1].pid
     os.kill(both[1].pid, signal.SIGTERM)
     for rank, process in enumerate(both):
-        process.join(60)
+        process.join(SECONDS)
         assert process.exitcode == 143, (root / f"log-{rank}").read_text()
     stopped = [(root / f"log-{rank}").read_text().splitlines()[-1] for rank in range(2)]
     assert stopped[0] == stopped[1]
@@ -125,14 +118,14 @@ def test_a_stop_asked_of_one_process_stops_both_and_one_process_can_finish(root:
     process.join()
 
 
-def test_two_processes_leave_one_model_that_both_have_tested(root: Path) -> None:
+def test_two_processes_leave_one_model_that_both_have_tested(root: Path, port: int) -> None:
     hyperparameters(root, epochs=1, batch_size=9, learning_rate=0.005, accumulation=2)
     both = [
         started(train, str(root), log=root / f"log-{rank}", **environment)
-        for rank, environment in enumerate(ranks(2, free_port()))
+        for rank, environment in enumerate(ranks(2, port))
     ]
     for rank, process in enumerate(both):
-        process.join(60)
+        process.join(SECONDS)
         assert process.exitcode == 0, (root / f"log-{rank}").read_text()
     model = json.loads((root / "model" / "model.json").read_text())
     assert (model["training"]["processes"], model["metrics"]["train_objects"]) == (2, 24)
@@ -140,20 +133,20 @@ def test_two_processes_leave_one_model_that_both_have_tested(root: Path) -> None
     assert "epoch=1" not in (root / "log-1").read_text()
 
 
-def test_more_processes_than_a_batch_has_parts_for_are_refused_whoever_started_them(root: Path) -> None:
+def test_more_processes_than_a_batch_has_parts_for_are_refused_whoever_started_them(root: Path, port: int) -> None:
     hyperparameters(root, batch_size=2, accumulation=2)
     both = [
         started(train, str(root), log=root / f"log-{rank}", **environment)
-        for rank, environment in enumerate(ranks(2, free_port()))
+        for rank, environment in enumerate(ranks(2, port))
     ]
     for process in both:
-        process.join(60)
+        process.join(SECONDS)
         assert process.exitcode == 1
     assert (root / "output" / "failure").read_text().startswith("batch_size 2 is divided among 2 processes times accu")
 
 
 def wait_for(log: Path, text: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while text not in (log.read_text() if log.exists() else ""):
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.02)
