@@ -187,7 +187,8 @@ def test_no_page_names_a_path_of_somebodys_machine(page: Path) -> None:
     text = text_of(page)
     assert not re.findall(r"(?<![\w.:/])/(?:home|Users|root|work|tmp|mnt|private)/\S*", text)
     assert str(ROOT) not in text
-    assert str(Path.home()) not in text
+    home = Path.home()
+    assert home == Path("/") or str(home) not in text
 
 
 def test_decisions_are_numbered_without_gap_or_repetition() -> None:

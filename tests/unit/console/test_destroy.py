@@ -57,7 +57,8 @@ def make_thing(account: Account, thing: str, *groups: str) -> str:
 
 
 def things(account: Account) -> set[str]:
-    return {thing["thingName"] for thing in account.client("iot").list_things()["things"]}
+    pages = account.client("iot").get_paginator("list_things").paginate()
+    return {thing["thingName"] for page in pages for thing in page["things"]}
 
 
 def certificates(account: Account) -> set[str]:

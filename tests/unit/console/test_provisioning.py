@@ -54,7 +54,10 @@ def everything(account: Account) -> Mapping[str, list[Any]]:
     """Things, certificates and policies of the account."""
     iot = account.client("iot")
     listed = (("things", "thingName"), ("certificates", "certificateId"), ("policies", "policyName"))
-    return {kind: sorted(one[name] for one in getattr(iot, f"list_{kind}")()[kind]) for kind, name in listed}
+    return {
+        kind: sorted(one[name] for page in iot.get_paginator(f"list_{kind}").paginate() for one in page[kind])
+        for kind, name in listed
+    }
 
 
 # ---- Made ------------------------------------------------------------------------------------------------------------
