@@ -9,7 +9,7 @@ from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2 as Clien
 
 from offline.device.ipc.authorization import covers
 from offline.device.ipc.mqtt import CLASSIC_SPOOL_BYTES, ClassicClient, packet_bytes
-from tests.offline.ipc.nucleus import CAMERA, MQTT, Device, Events, Raw
+from tests.offline.ipc.nucleus import CAMERA, MQTT, SECONDS, Device, Events, Raw
 
 
 def publish(client: Client, payload: bytes = b"{}", *, topic: str = "reef/1", qos: str = "1") -> None:
@@ -40,13 +40,13 @@ def sent(device: Device) -> list[bytes]:
 def test_a_message_reaches_the_broker(device: Device, qos: str) -> None:
     came = device.cloud()
     publish(device.connect(), b"\x00\xff", qos=qos)
-    assert came.get(timeout=10) == ("reef/1", b"\x00\xff")
+    assert came.get(timeout=SECONDS) == ("reef/1", b"\x00\xff")
 
 
 def test_a_message_without_quality_or_payload_goes_out_too(device: Device) -> None:
     came = device.cloud()
     device.connect().publish_to_iot_core(topic_name="reef/1")
-    assert came.get(timeout=10) == ("reef/1", b"")
+    assert came.get(timeout=SECONDS) == ("reef/1", b"")
 
 
 def test_a_message_of_the_broker_reaches_who_subscribed(device: Device) -> None:
