@@ -301,7 +301,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_killed_at_any_moment_and_run_again_it_gives_the_same_bytes(merges: Merges) -> None:
-    merges.put_round([label(pooled(n, n * 0x9E3779B97F4A7C15 % 2**64), CATEGORIES[n % 3]) for n in range(3000)])
+    merges.put_round([label(pooled(n, n * 0x9E3779B97F4A7C15 % 2**64), CATEGORIES[n % 3]) for n in range(30_000)])
     assert merges.merge("whole") == 0
     root = merges.folder / "ml"
     index, out = root / "scratch" / "merge" / "index.sqlite", root / "processing" / "output" / "dataset"
