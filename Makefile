@@ -33,7 +33,7 @@ demo: setup ## the whole loop on this laptop, no AWS account needed
 
 # One process more than cores, since tests wait for jobs and devices.
 test: setup ## unit, handler, stack, workflow, edge and offline-account tests; build/coverage.txt: what none runs through
-	@python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --cov --cov-report= $(ARGS)
+	@python -m pytest --randomly-seed=1 -n $(WORKERS) --dist loadscope --no-loadscope-reorder --cov --cov-report= $(ARGS)
 	@mkdir -p build && coverage report > build/coverage.txt && grep ^TOTAL build/coverage.txt
 
 check: setup ## formatting, lint, types; synth, cdk-nag and cfn-lint of every stage
