@@ -1,3 +1,5 @@
+import socket
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -29,3 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _rank(path: str) -> int:
     return next((rank for rank, part in enumerate(LONG) if part in path), len(LONG))
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port that nobody else is given, until processes of the test listen there."""
+    with socket.socket() as held:
+        # Who sets this too, as torch does, can listen beside a socket that does not.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]

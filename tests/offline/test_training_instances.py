@@ -1,7 +1,6 @@
 """What a training job of the offline account meets on its instances: others of its kind, and their end."""
 
 import json
-import socket
 from typing import Any
 
 import pytest
@@ -49,7 +48,7 @@ if mine == hosts[0]:
             with server.accept()[0] as met:
                 met.sendall(b"hello")
 else:
-    for _ in range(200):
+    for _ in range(1200):
         try:
             with socket.create_connection(address) as met:
                 assert met.recv(5) == b"hello"
@@ -81,12 +80,6 @@ def hosts(bench: Bench) -> str:
 def spot(**request: Any) -> dict[str, Any]:
     condition = {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 900}
     return {"EnableManagedSpotTraining": True, "StoppingCondition": condition, **request}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def channel(uri: str, **source: Any) -> dict[str, Any]:
@@ -170,14 +163,14 @@ def test_a_job_whose_instances_never_come_back_leaves_its_checkpoints(bench: Ben
     assert bench.keys(f"{folder}/") == ["1.epoch", "stopped"]
 
 
-def test_hosts_of_a_job_reach_each_other_and_leave_one_model(bench: Bench, hosts: str) -> None:
+def test_hosts_of_a_job_reach_each_other_and_leave_one_model(bench: Bench, hosts: str, port: int) -> None:
     for number in range(5):
         bench.put(f"many/{number}.txt", "x")
 
     job = bench.train(
         hosts,
         instances=3,
-        HyperParameters={"port": str(free_port())},
+        HyperParameters={"port": str(port)},
         InputDataConfig=[channel(f"s3://{BUCKET}/many/", S3DataDistributionType="ShardedByS3Key")],
     )
 
