@@ -13,12 +13,12 @@ MOST_SECONDS: Final = 0.3
 ONE_WAIT_IN: Final = 20
 
 _chance = random.Random()  # not the one that is seeded anew for each test
-_begin, _wait = threading.Thread.start, threading.Condition.wait
+_begin, _wait, _sleep = threading.Thread.start, threading.Condition.wait, time.sleep
 
 
 def _pause() -> None:
     """Seldom long."""
-    time.sleep(_chance.random() ** 3 * MOST_SECONDS)
+    _sleep(_chance.random() ** 3 * MOST_SECONDS)
 
 
 def _start(thread: threading.Thread) -> None:
