@@ -11,7 +11,8 @@ from tests.edge.device import Device
 
 @pytest.fixture
 def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
-    """One whose stages rest for milliseconds where real ones rest for a second."""
+    """One whose stages rest for milliseconds where real ones rest for a second, and whose last words nobody cuts short:
+    what is said with them is what its tests read."""
     monkeypatch.setattr(steps, "WAIT_SECONDS", 0.01)
     monkeypatch.setattr(chores, "WAIT_SECONDS", 0.01)
     monkeypatch.setattr(chores, "LOOK_SECONDS", 0.01)

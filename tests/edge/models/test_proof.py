@@ -67,10 +67,10 @@ def test_a_hang_is_ended(hang: str) -> None:
 
 
 def test_a_process_that_it_leaves_behind_is_ended_too(tmp_path: Path) -> None:
-    held = tmp_path / "held"
-    os.mkfifo(held)
-    reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
-    code = f"if not os.fork(): os.write(os.open({str(held)!r}, os.O_WRONLY), b'!'); time.sleep(99)"
+    pipe = tmp_path / "held"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    code = f"if not os.fork(): os.write(os.open({str(pipe)!r}, os.O_WRONLY), b'!'); time.sleep(99)"
     begun = b""
     for seconds in (0.5, 5, 50):  # in which Python has to start and to fork
         with pytest.raises(Refused, match="was not done"):
@@ -79,6 +79,7 @@ def test_a_process_that_it_leaves_behind_is_ended_too(tmp_path: Path) -> None:
             begun = os.read(reader, 1)
         if begun:
             break
+    assert begun
     deadline, held = time.monotonic() + 60, True
     while held:
         assert time.monotonic() < deadline, "it lives on"
@@ -86,7 +87,6 @@ def test_a_process_that_it_leaves_behind_is_ended_too(tmp_path: Path) -> None:
             # Nothing to read is the end: nobody holds it open any more.
             held = bool(os.read(reader, 10))
         time.sleep(0.01)
-    assert begun
     os.close(reader)
 
 

@@ -1,6 +1,5 @@
 """Both nuclei of the offline core device, for the real SDK to talk to."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 from classifier.uplink.nucleus import Nucleus
 
 from offline.device.ipc import SOCKET
+from tests.edge.device import eventually
 from tests.offline.ipc.nucleus import Device, running
 
 
@@ -33,9 +33,7 @@ def connected(device: Device, *, timeout_seconds: float = 5.0) -> Nucleus:
     """What a process of the component makes of its environment; one with little patience tries until it is let in."""
     variables = device.variables()
     nucleus = Nucleus(socket=variables[SOCKET], token=variables["SVCUID"], timeout_seconds=timeout_seconds)
-    deadline = time.monotonic() + 10
-    while not nucleus.connect():
-        assert time.monotonic() < deadline, "the nucleus lets nobody in"
+    eventually(nucleus.connect)
     return nucleus
 
 

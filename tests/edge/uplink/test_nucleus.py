@@ -4,24 +4,17 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from classifier.uplink.nucleus import LOCAL_BYTES, PAYLOAD_BYTES, NotSent, Nucleus, Unavailable
 
 from offline.device.ipc import SOCKET
+from tests.edge.device import eventually
 from tests.edge.uplink.conftest import connected
 from tests.offline.ipc.nucleus import CAMERA, LIGHT, MQTT, SECONDS, Device, Events, everything
 
 TOPIC = "reefloop/reef-1/alert"
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.005)
 
 
 def test_a_message_reaches_the_broker(device: Device, nucleus: Nucleus) -> None:

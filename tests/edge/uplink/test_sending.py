@@ -3,7 +3,7 @@
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from classifier.uplink.nucleus import Nucleus
 from classifier.uplink.sender import LONGEST_PAUSE_SECONDS, Sender
 
 from offline.device.ipc.mqtt import LITE_STORE_BYTES, LiteClient
+from tests.edge.device import eventually
 from tests.edge.uplink.cloud import THING, Cloud, alert, health, summary
 from tests.edge.uplink.conftest import connected
 from tests.offline.ipc.nucleus import SECONDS, Device
@@ -62,13 +63,6 @@ def running(device: Device, folder: Path) -> Iterator[Component]:
     assert component.stage.join(SECONDS)
     component.nucleus.close()
     spool.close()
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 3 * SECONDS
-    while not true():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.01)
 
 
 def test_an_alert_does_not_wait_for_the_end_of_the_senders_pause(device: Device, tmp_path: Path) -> None:
